@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// The two clocks: one that only runs forward (and counts suspend), and the wall.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+// CLOCK_BOOTTIME: leases must not stop while the machine is suspended.
+uint64_t clock_boot_us(void);
+uint64_t clock_boot_ms(void);
+// CLOCK_REALTIME since the Unix epoch.
+int64_t clock_wall_ms(void);
+int64_t clock_wall_s(void);
+
+// "2024-05-20T21:10:00+00:00" is 25 bytes, "2024-05-20T21:10:00Z" is 20.
+enum { CLOCK_RFC3339_MAX = 40 };
+// Seconds since the epoch as RFC 3339 with the given suffix ("+00:00" or "Z").
+// Any year 0..9999 (callers validate the range). Writes a NUL-ended string.
+void clock_format_rfc3339(int64_t unix_s, const char *suffix, char out[CLOCK_RFC3339_MAX]);
+// Accepts "YYYY-MM-DDTHH:MM:SS[.fraction](Z|+HH:MM|-HH:MM)", T and Z in any
+// case; the fraction is cut. False leaves *unix_s unchanged.
+_Bool clock_parse_rfc3339(const char *text, size_t len, int64_t *unix_s);

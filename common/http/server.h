@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// An HTTP server on a uv loop: listening sockets that somebody else bound,
+// limits, drain. Everything about libh2o stays behind this header.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "common/http/call.h"
+
+struct server;
+
+struct server_access {
+    struct slice method, path; // path as received
+    int status;                // 0 when the client left before an answer
+    size_t body_len;
+    uint64_t duration_us;
+    int http_version; // 0x100, 0x101, 0x200
+    struct slice request_id;
+};
+
+struct server_options {
+    uint32_t max_connections; // more are closed at once
+    uint32_t idle_timeout_ms; // keep-alive idle, head and body together
+    size_t max_body;          // bytes; more is 413 and close
+    size_t connection_memory; // see call_connection_memory
+    // Runs for every request that parsed, whatever its path or method; answers
+    // now or defers.
+    void (*handler)(void *ctx, struct call *c);
+    // Body of the errors that libh2o makes itself (400, 413, 417, ...): returns
+    // JSON in the request's memory. status is libh2o's.
+    struct slice (*error_body)(void *ctx, struct call *c, int status);
+    void (*on_access)(void *ctx, const struct server_access *access); // may be NULL
+    void *ctx;
+};
+
+struct server_counters {
+    uint64_t accepted, rejected; // connections
+    uint64_t open;               // now
+    uint64_t requests;
+    uint64_t in_flight; // requests without a complete reply
+};
+
+CM_MUST_CHECK struct server *server_create(uv_loop_t *loop, const struct server_options *options);
+// Takes a listening socket (kept open by the caller too; the server works on its
+// own duplicate) and accepts on it until server_unlisten. 0 or a negative errno.
+CM_MUST_CHECK int server_listen(struct server *s, int fd);
+void server_unlisten(struct server *s, int fd); // no-op when it is not listened on
+// Stops listening, asks every connection to end after its current request, and
+// calls on_drained in a later turn when none is left.
+void server_drain(struct server *s, void (*on_drained)(void *ctx), void *ctx);
+// Cuts what is left (shutdown of every connection). on_drained follows soon.
+void server_cut(struct server *s);
+// Only after on_drained.
+void server_destroy(struct server *s);
+const struct server_counters *server_counters(const struct server *s);
+
+// Binds host:port ("[v6]:port" too), port 0 = any. Returns the socket, listening,
+// non-blocking and close-on-exec, or a negative errno. reuse_port sets SO_REUSEPORT.
+CM_MUST_CHECK int server_bind(const char *address, bool reuse_port, int backlog);

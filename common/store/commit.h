@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// One revision: data, indexes, audit entry, log entry, idempotency outcome, head
+// and bell in one script, all or nothing, compare-and-set on the head.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/model/head.h"
+#include "common/store/keyspace.h"
+#include "common/store/redis.h"
+
+enum { COMMIT_RECORDS_MAX = 10000, COMMIT_TOMBSTONE_S = 30 * 24 * 3600, COMMIT_IDEM_S = 24 * 3600 };
+
+enum commit_status {
+    COMMIT_OK,
+    COMMIT_CONFLICT, // the head is not the expected one any more: read again, plan again
+    COMMIT_REPLAY,   // this idempotency key has an outcome already
+    COMMIT_REFUSED,  // Redis refused (OOM, READONLY, NOREPLICAS, a log ahead of the head); nothing
+                     // changed
+    COMMIT_UNAVAILABLE, // not connected: nothing was sent
+    COMMIT_UNKNOWN      // sent, no answer: look for the change in the log
+};
+
+struct commit;
+
+// base: the head that the plan was made from; the new revision is base->revision + 1.
+CM_MUST_CHECK struct commit *commit_create(const struct keyspace *k, const struct head *base);
+void commit_destroy(struct commit *c); // not while it is under way
+uint64_t commit_revision(const struct commit *c);
+uint64_t commit_change(const struct commit *c);
+
+// Operations. Slices are copied. old_record is what the digest subtracts (ptr NULL = new model).
+void commit_put_model(struct commit *c, struct slice id, struct slice old_record,
+                      struct slice record);
+void commit_remove_model(struct commit *c, struct slice id, struct slice old_record);
+// The record that workers read. deny: it must be refused from now on (disabled,
+// revoked, rotated away). ttl_s 0 = for ever.
+void commit_put_key(struct commit *c, const struct secret_digest *digest, struct slice record,
+                    bool deny, uint64_t ttl_s);
+// The admin's document of a key; also keeps the order index.
+void commit_put_document(struct commit *c, struct slice key_id, struct slice document);
+// Moves it among the revoked (kept COMMIT_TOMBSTONE_S), at now_s.
+void commit_revoke_document(struct commit *c, struct slice key_id, struct slice document,
+                            int64_t now_s);
+void commit_add_ref(struct commit *c, struct slice model_id, struct slice key_id);
+void commit_remove_ref(struct commit *c, struct slice model_id, struct slice key_id);
+void commit_audit(struct commit *c, struct slice entry); // JSON
+void commit_idem(struct commit *c, struct slice digest_hex, struct slice outcome);
+size_t commit_records(const struct commit *c); // models and keys so far, against COMMIT_RECORDS_MAX
+bool commit_is_empty(const struct commit *c);  // no model, key or document operation
+
+// log_keep, log_keep_bytes bound the log. on_done runs exactly once, later;
+// outcome is the stored one with COMMIT_REPLAY, Redis' words with COMMIT_REFUSED.
+void commit_send(struct commit *c, struct redis *r, uint64_t log_keep, uint64_t log_keep_bytes,
+                 void (*on_done)(void *ctx, enum commit_status status, struct slice outcome),
+                 void *ctx);
+
+// Creates the history (revision 0) in an empty store; refuses when there is a
+// head or a log. COMMIT_OK, COMMIT_CONFLICT, COMMIT_REFUSED, COMMIT_UNAVAILABLE, COMMIT_UNKNOWN.
+void commit_init_history(struct redis *r, const struct keyspace *k,
+                         void (*on_done)(void *ctx, enum commit_status status), void *ctx);

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// The worker's two connections: it drives the feed (poll, bell, log, reload),
+// sends acks, and reads single keys for the cache.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "common/model/ack.h"
+#include "common/model/feed.h"
+#include "common/store/keyspace.h"
+#include "common/store/redis_url.h"
+
+struct feed_io;
+
+struct feed_io_options {
+    const struct redis_url *url;     // outlives it
+    const struct keyspace *keyspace; // outlives it
+    uint32_t poll_ms;
+    uint32_t repair_wait_ms;
+    // What the owner does with the catalog and the keys; the read_* and report
+    // members are feed_io's own and ignored here.
+    const struct feed_actions *actions;
+    void *ctx;
+    // Fills kind-independent members (id, host, slot, replaces, max_stale_s,
+    // rejected); feed_io adds state, position and times.
+    void (*describe)(void *ctx, struct ack *ack);
+    // After every change of state, position or link (may be NULL).
+    void (*on_change)(void *ctx);
+};
+
+CM_MUST_CHECK struct feed_io *feed_io_open(uv_loop_t *loop, const struct feed_io_options *options);
+// Says bye if it can (waits for it at most 200 ms), closes; memory is gone at on_closed.
+void feed_io_close(struct feed_io *io, void (*on_closed)(void *ctx), void *ctx);
+struct feed *feed_io_feed(struct feed_io *io); // for feed_state, feed_confirm, ...
+bool feed_io_is_up(const struct feed_io *io);  // the data connection
+
+// What a key read found.
+enum key_read_status {
+    KEY_READ_FAILED, // Redis did not answer, or it has no head of a known format
+    KEY_READ_ABSENT,
+    KEY_READ_FOUND
+};
+struct key_read {
+    enum key_read_status status;
+    uint64_t epoch, revision; // of the head, read before the key in the same pipeline
+    struct slice record;      // valid inside the callback
+};
+// False: not connected or too many in flight; on_read will not run.
+CM_MUST_CHECK bool feed_io_read_key(struct feed_io *io, const struct secret_digest *digest,
+                                    void (*on_read)(void *ctx, const struct key_read *result),
+                                    void *ctx);

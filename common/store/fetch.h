@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// A pipelined read: the caller asks for objects by what they are, sends once,
+// and reads the results by the slot numbers it got. The head is always read
+// first, so what follows is at least as new as it.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/model/head.h"
+#include "common/store/keyspace.h"
+#include "common/store/redis.h"
+
+struct fetch;
+
+CM_MUST_CHECK struct fetch *fetch_create(struct redis *r, const struct keyspace *k);
+// Not while it is under way.
+void fetch_destroy(struct fetch *f);
+
+// Each returns the slot of its result.
+size_t fetch_model(struct fetch *f, struct slice id); // record or none
+size_t fetch_all_models(struct fetch *f);             // list: id, record, id, record, ...
+size_t fetch_key_document(struct fetch *f, struct slice key_id);  // admin document or none
+size_t fetch_gone_document(struct fetch *f, struct slice key_id); // of a revoked key, or none
+// Up to count key ids, ascending after `after` (or descending before `before`
+// when that is not empty), exclusive. list of ids
+size_t fetch_key_ids(struct fetch *f, struct slice after, struct slice before, size_t count);
+size_t fetch_gone_ids(struct fetch *f, int64_t since_s); // list of ids revoked since then
+size_t fetch_key_record(struct fetch *f, const struct secret_digest *digest); // or none
+size_t fetch_refs(struct fetch *f, struct slice model_id);                    // list of key ids
+size_t fetch_idem(struct fetch *f, struct slice digest_hex); // stored outcome or none
+size_t fetch_log_change(struct fetch *f,
+                        uint64_t revision); // the change id (hex) of that revision, or none
+size_t fetch_fleet(struct fetch *f);        // list: worker id, ack, ...
+
+// ok false: Redis did not answer (all of it); results are empty then. on_done runs
+// exactly once, in a later turn; results live until fetch_destroy. May be sent again
+// after on_done (results are replaced).
+void fetch_send(struct fetch *f, void (*on_done)(void *ctx, bool ok), void *ctx);
+
+enum head_status fetch_head(const struct fetch *f, struct head *out);
+// SLICE_NONE with ptr NULL when there is none.
+struct slice fetch_result(const struct fetch *f, size_t slot);
+size_t fetch_list_count(const struct fetch *f, size_t slot);
+struct slice fetch_list_at(const struct fetch *f, size_t slot, size_t i);

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// One Redis connection that comes back by itself: deadlines on connecting and
+// on every reply, back-off with jitter, a cap on what is in flight.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "common/base/slice.h"
+#include "common/store/redis_url.h"
+#include "common/store/reply.h"
+
+struct redis;
+
+struct redis_options {
+    const struct redis_url *url; // must outlive the connection
+    const char *name;            // CLIENT SETNAME
+    uint32_t connect_timeout_ms; // 300
+    uint32_t reply_timeout_ms;   // a reply later than this drops the connection
+    uint32_t max_in_flight;      // commands waiting for a reply
+    // Subscriber mode: channels (NUL-ended names, NULL-ended list, must outlive
+    // it) are subscribed on every connect; redis_command is not allowed.
+    const char *const *channels;
+    void (*on_message)(void *ctx, struct slice channel, struct slice payload);
+    // up: connected, authenticated, database chosen, ROLE is master (or the
+    // channels are subscribed). down: the connection is gone and every command
+    // in flight has been answered with NULL. Alternating, starting with up.
+    void (*on_link)(void *ctx, bool up);
+    void *ctx;
+};
+
+// Starts connecting in the next turn of the loop; retries for ever (50 ms * 1.6
+// up to 1 s, +-50 % jitter; so at most about one connect a second).
+CM_MUST_CHECK struct redis *redis_open(uv_loop_t *loop, const struct redis_options *options);
+// Ends it. Commands in flight get NULL; on_link(false) is not called. The
+// memory is gone when on_closed (may be NULL) runs, in a later turn.
+void redis_close(struct redis *r, void (*on_closed)(void *ctx), void *ctx);
+bool redis_is_up(const struct redis *r);
+// Drops the connection now, as a failed one (what came back made no sense);
+// allowed inside callbacks.
+void redis_fail(struct redis *r, const char *why);
+
+// reply NULL: no answer will come (connection lost, deadline); it may have been
+// executed. An error reply is a reply (reply_is_error).
+typedef void (*redis_on_reply)(void *ctx, const struct redisReply *reply);
+// Sends one command. False: not up or too many in flight; nothing was sent and
+// on_reply will not run. Else on_reply runs exactly once, later. on_reply may be NULL.
+CM_MUST_CHECK bool redis_command(struct redis *r, size_t argc, const struct slice *argv,
+                                 redis_on_reply on_reply, void *ctx);

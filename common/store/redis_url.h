@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// CM_REDIS_URL: where Redis is.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/slice.h"
+
+// Strings are NUL-ended and owned; NULL when absent.
+struct redis_url {
+    char *host; // NULL with path
+    uint16_t port;
+    char *path; // unix socket
+    char *user;
+    char *password;
+    uint32_t database;
+};
+
+enum { REDIS_URL_ERROR_MAX = 200 };
+
+// redis://[user[:password]@]host[:port][/db] (percent-encoding in user and
+// password), unix:///path, [v6] hosts. rediss:// and redis+sentinel:// are
+// refused with a line that says how. On error *out is unchanged and error is a
+// NUL-ended sentence.
+CM_MUST_CHECK bool redis_url_parse(struct slice text, struct redis_url *out,
+                                   char error[REDIS_URL_ERROR_MAX]);
+void redis_url_fini(struct redis_url *url); // wipes the password

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reading a Redis reply without hiredis' types. Everything is valid only inside
+// the callback that got the reply.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/slice.h"
+
+struct redisReply;
+
+bool reply_is_error(const struct redisReply *r);
+bool reply_is_nil(const struct redisReply *r);
+// Bytes of a string, status or error reply; SLICE_NONE for nil and other kinds.
+struct slice reply_bytes(const struct redisReply *r);
+// False when r is no integer (or not the text of one); *out is unchanged.
+CM_MUST_CHECK bool reply_integer(const struct redisReply *r, int64_t *out);
+// 0 for anything but an array.
+size_t reply_count(const struct redisReply *r);
+// i < reply_count(r).
+const struct redisReply *reply_at(const struct redisReply *r, size_t i);
