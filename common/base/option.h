@@ -13,6 +13,7 @@ enum option_type {
     OPTION_STRING, // char *; owned by the settings struct; NULL when unset and without default
     OPTION_UINT,   // uint64_t, min..max
     OPTION_CHOICE, // int: index into choices ("off|errors|all")
+    OPTION_FILE,   // char *: a path, taken as it is (the name ends in _FILE)
     OPTION_ADDRESS // char *: "host:port" or "[v6]:port", port 0..65535, checked
 };
 
@@ -39,14 +40,12 @@ struct option_table {
     const char *purpose;          // one sentence for --help
     const struct option *options; // alphabetical
     size_t count;
-    // Names of the sister programs and of local.sh: known, ignored here.
-    const char *const *foreign;
-    size_t foreign_count;
 };
 
 // Fills settings (zeroed by the caller) from environ (NULL-ended "NAME=value"
 // array). All mistakes are appended to errors, one line each; false when there
-// was any. Unknown CM_* names are mistakes that name the nearest known one;
+// was any. CM_* names of the sister programs (known_names) are ignored, unknown
+// ones are mistakes that name the nearest known one;
 // Kubernetes service links (*_SERVICE_HOST, *_SERVICE_PORT*, *_PORT,
 // *_PORT_<n>_*) are ignored. A value from a file loses one trailing newline.
 CM_MUST_CHECK bool option_load(const struct option_table *table, char *const *environ_,
