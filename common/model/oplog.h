@@ -34,7 +34,8 @@ struct oplog_op {
 
 // From the stream's id and its three field values. False when it is no entry of ours.
 CM_MUST_CHECK bool oplog_entry_parse(struct slice stream_id, struct slice change,
-                                   struct slice previous, struct slice ops, struct oplog_entry *out);
+                                     struct slice previous, struct slice ops,
+                                     struct oplog_entry *out);
 // Takes the next operation off *rest. 1: *op is set; 0: the end; -1: garbled.
 // Slices in *op point into *rest's memory.
 int oplog_next(struct slice *rest, struct oplog_op *op);
