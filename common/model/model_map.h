@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Models by id: a hash table with open addressing. Holds one reference each.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/slice.h"
+#include "common/model/model.h"
+
+// A zeroed struct is an empty map. size is 0 or a power of two above count.
+struct model_map {
+    size_t count;
+    size_t size;
+    struct model **slots;
+};
+
+void model_map_fini(struct model_map *map); // drops all references
+// Borrowed, or NULL.
+struct model *model_map_find(const struct model_map *map, struct slice id);
+// Takes over one reference of m. Returns the replaced model with its reference,
+// or NULL.
+CM_MUST_CHECK struct model *model_map_put(struct model_map *map, struct model *m);
+// Returns the removed model with its reference, or NULL.
+CM_MUST_CHECK struct model *model_map_remove(struct model_map *map, struct slice id);
+
+// A well mixed hash of an id; the same in every process and version.
+uint64_t model_map_hash(struct slice id);
