@@ -8,7 +8,9 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "common/http/bind.h"
 #include "common/http/call.h"
+#include "common/http/reply.h"
 
 struct server;
 
@@ -29,9 +31,10 @@ struct server_options {
     // Runs for every request that parsed, whatever its path or method; answers
     // now or defers.
     void (*handler)(void *ctx, struct call *c);
-    // Body of the errors that libh2o makes itself (400, 413, 417, ...): returns
-    // JSON in the request's memory. status is libh2o's.
-    struct slice (*error_body)(void *ctx, struct call *c, int status);
+    // libh2o refuses a request by itself (400, 413, 417): fill r, whose status is
+    // set, with content-type, other headers and a body in the request's memory.
+    // Request ids and content-length are added; the connection ends with it.
+    void (*refuse)(void *ctx, struct call *c, struct reply *r);
     void (*on_access)(void *ctx, const struct server_access *access); // may be NULL
     void *ctx;
 };
@@ -53,10 +56,7 @@ void server_unlisten(struct server *s, int fd); // no-op when it is not listened
 void server_drain(struct server *s, void (*on_drained)(void *ctx), void *ctx);
 // Cuts what is left (shutdown of every connection). on_drained follows soon.
 void server_cut(struct server *s);
-// Only after on_drained.
+// Only after on_drained, and not from inside a callback of the loop: libh2o turns
+// the loop once itself.
 void server_destroy(struct server *s);
 const struct server_counters *server_counters(const struct server *s);
-
-// Binds host:port ("[v6]:port" too), port 0 = any. Returns the socket, listening,
-// non-blocking and close-on-exec, or a negative errno. reuse_port sets SO_REUSEPORT.
-CM_MUST_CHECK int server_bind(const char *address, bool reuse_port, int backlog);

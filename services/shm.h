@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// The mapping that supervisor, workers and ops child share: who lives in which
+// slot, how it is, and its metric values. Nothing in it is ever waited for.
+//
+// A slot has two blocks, because a replacement starts before its predecessor has
+// left. Slots 0..slots-1 are workers; slot `slots` is the ops child. The
+// supervisor alone gives a block away, folds its counters into the totals when
+// its incarnation has ended, and clears it for the next.
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/metrics.h"
+#include "services/metrics_table.h"
+
+enum { SHM_BLOCKS_PER_SLOT = 2, SHM_STALL_MS = 1000 };
+
+// Written by its process except where noted. Relaxed atomics: readers want
+// recent values, not a consistent set.
+struct shm_block {
+    _Alignas(64) _Atomic int32_t pid; // supervisor; 0 = vacant
+    _Atomic uint64_t incarnation;     // supervisor
+    _Atomic uint64_t deadline_ms;     // supervisor, before SIGTERM: boot time by which to have left
+    _Atomic uint64_t heartbeat_ms;    // boot time of the loop's last turn; at least every 500 ms
+    _Atomic bool accepting;           // it takes connections from its own slot's socket
+    _Atomic bool ready;               // it has a catalog and is not draining
+    _Atomic bool draining;
+    _Atomic uint32_t feed_state;  // enum feed_state
+    _Atomic uint32_t feed_reason; // enum feed_reason
+    _Atomic uint64_t epoch;
+    _Atomic uint64_t revision;
+    _Atomic uint64_t confirmed_ms; // boot time of the last confirmed read; 0 = never
+    metric_value metrics[METRIC_ROWS];
+};
+
+struct shm;
+
+// Supervisor: makes the mapping for that many workers. *fd is its memfd, close-on-exec.
+// NULL with errno set on failure.
+CM_MUST_CHECK struct shm *shm_create(unsigned slots, int *fd);
+// Child: maps an inherited one. NULL when it is not of this program's build.
+CM_MUST_CHECK struct shm *shm_attach(int fd);
+void shm_detach(struct shm *m); // NULL is fine
+
+unsigned shm_slots(const struct shm *m);
+// index 0..SHM_BLOCKS_PER_SLOT-1; slot 0..shm_slots (the last is the ops child's).
+struct shm_block *shm_block(struct shm *m, unsigned slot, unsigned index);
+
+// Somebody takes connections from that slot's socket: an accepting worker whose
+// loop turned within SHM_STALL_MS. Neighbours look every 50 ms and help out
+// with a slot that has not been covered for more than 100 ms.
+bool shm_slot_covered(const struct shm *m, unsigned slot, uint64_t now_ms);
+
+// The whole service is leaving (set by the supervisor at the first SIGTERM).
+bool shm_draining(const struct shm *m);
+void shm_set_draining(struct shm *m);
+// Children that ended without being asked to, since the start.
+uint64_t shm_restarts(const struct shm *m);
+
+// Supervisor: claims a vacant block for a child about to start; fold ends it:
+// its counters join the totals and the block is vacant again.
+void shm_block_claim(struct shm_block *b, uint64_t incarnation);
+void shm_block_fold(struct shm *m, struct shm_block *b, bool unexpected);
+// Counter rows: folded ones plus those of all live blocks, never falling between
+// two calls. Gauge rows are 0.
+void shm_totals(const struct shm *m, uint64_t totals[METRIC_ROWS]);

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// One worker process: loop, feed, catalog, key cache, public API. It starts
+// clean (fork and exec) and gets all of the following from the supervisor.
+#pragma once
+
+#include <stdint.h>
+
+#include "services/settings.h"
+#include "services/shm.h"
+
+struct worker_start {
+    const struct settings *settings;
+    unsigned slot;
+    uint64_t incarnation;
+    const char *id;       // "<8 hex of the supervisor's instance>-<slot>-<incarnation>"
+    const char *replaces; // id of the predecessor in the slot, or ""
+    struct shm *shm;
+    struct shm_block *block; // its own
+    // Listening sockets of all slots, shm_slots of them. Every worker holds all;
+    // it accepts on listeners[slot], and on a neighbour's while that slot is not
+    // covered (shm_slot_covered). When it drains it stops listening and closes
+    // them all, so that the kernel refuses once nobody is left.
+    const int *listeners;
+};
+
+// Serves until SIGTERM, then drains: not ready, stops accepting, finishes what is
+// in flight, cuts what is left shortly before block->deadline_ms (0: the
+// settings' drain time from now), says bye. Returns the exit status.
+//
+// SIGINT is ignored when it starts (the supervisor decides); SIGHUP must be
+// harmless. block->heartbeat_ms is kept fresh, or the supervisor kills it.
+int worker_run(const struct worker_start *start);
