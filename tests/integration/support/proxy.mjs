@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// A TCP proxy in front of Redis that can lose announcements and count them.
+import net from 'node:net';
+
+export class RedisProxy {
+  // Once `muted`, pub/sub messages never reach the subscribers; everything else passes.
+  static async start(redisPort) {
+    const proxy = new RedisProxy();
+    proxy.muted = false;
+    proxy.dropped = 0;
+    proxy.sockets = new Set();
+    proxy.server = net.createServer((client) => proxy.join(client, redisPort));
+    await new Promise((done) => { proxy.server.listen(0, '127.0.0.1', done); });
+    proxy.port = proxy.server.address().port;
+    return proxy;
+  }
+
+  join(client, redisPort) {
+    const upstream = net.connect(redisPort, '127.0.0.1');
+    for (const socket of [client, upstream]) {
+      this.sockets.add(socket);
+      socket.setNoDelay(true);
+      socket.on('error', () => {});
+      socket.on('close', () => { this.sockets.delete(socket); client.destroy(); upstream.destroy(); });
+    }
+    client.pipe(upstream);
+    upstream.on('data', (chunk) => {
+      // Redis writes each pushed message at once; several may share a chunk,
+      // but never with a reply on a connection that only subscribes.
+      if (this.muted && chunk.toString('latin1').startsWith('*3\r\n$7\r\nmessage')) {
+        this.dropped++;
+        return;
+      }
+      client.write(chunk);
+    });
+  }
+
+  async stop() {
+    for (const socket of this.sockets) socket.destroy();
+    await new Promise((done) => { this.server.close(done); });
+  }
+}
