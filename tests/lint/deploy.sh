@@ -64,5 +64,7 @@ check_settings
 check_kubernetes
 check_scripts
 
+# Once more at the end, where a caller that shows only the tail finds them.
+[ "$failed" = 0 ] || cat "$tmp/failures"
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

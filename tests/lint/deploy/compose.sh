@@ -19,7 +19,7 @@ check_compose() {
 
 # is_our_error FILE: an error object as the public API words it.
 is_our_error() {
-    jq -e '.error | .message and .type and .code and has("param")' "$1" >/dev/null 2>&1
+    [ -s "$1" ] && jq -e '.error | .message and .type and .code and has("param")' "$1" >/dev/null 2>&1
 }
 
 check_haproxy() {

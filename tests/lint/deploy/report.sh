@@ -10,6 +10,7 @@ ok() {
 bad() {
     failed=$((failed + 1))
     echo "not ok $1: $2"
+    echo "  $1: $2" >>"$tmp/failures"
 }
 
 # result NAME WHY: an empty WHY is a pass.

@@ -5,7 +5,10 @@
 check_secrets() {
     dir=$tmp/secrets
     why=
-    sh deploy/make-secrets.sh "$dir" >"$tmp/first" 2>&1 || why="fails: $(oneline <"$tmp/first")"
+    if ! sh deploy/make-secrets.sh "$dir" >"$tmp/first" 2>&1; then
+        bad secrets-made "fails: $(oneline <"$tmp/first")"
+        return
+    fi
     (cd "$dir" && stat -c '%a %n' admin_token admin_tokens redis_admin_password redis_models_password redis_users.acl) >"$tmp/modes" 2>&1
     [ "$(stat -c %a "$dir")" = 700 ] || why="$why directory mode;"
     [ "$(cut -d' ' -f1 "$tmp/modes" | tr '\n' ' ')" = "600 444 444 444 444 " ] || why="$why modes: $(oneline <"$tmp/modes");"
