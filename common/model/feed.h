@@ -19,6 +19,7 @@ enum feed_state {
     FEED_SUSPECT  // has one; the store is empty, foreign, behind or diverged: hold
 };
 
+// Why it is suspect; while it is empty: why there is nothing to load.
 enum feed_reason {
     FEED_REASON_NONE,
     FEED_REASON_EMPTY,        // no head
@@ -26,10 +27,13 @@ enum feed_reason {
     FEED_REASON_WENT_BACK,    // our history, but lower: it lost writes
     FEED_REASON_DIVERGED,     // our history, other changes at our revisions
     FEED_REASON_NEWER_FORMAT, // written by a newer program
+    FEED_REASON_CORRUPT       // the records do not sum up to the head's digest
 };
 
-const char *feed_state_name(enum feed_state state); // "empty", "away", "catchup", "live", "suspect"
-const char *feed_reason_name(enum feed_reason reason); // "", "empty", "foreign", "went_back", ...
+// "empty", "away", "catchup", "live", "suspect"
+const char *feed_state_name(enum feed_state state);
+// "", "empty", "foreign", "went_back", "diverged", "newer_format", "corrupt"
+const char *feed_reason_name(enum feed_reason reason);
 
 // Where a copy of the catalog stands.
 struct feed_position {
@@ -40,58 +44,76 @@ struct feed_position {
     uint64_t models;
 };
 
-// Actions. Called from inside feed_on_*; they must only note or send, never
-// call back into the feed. At most one read is under way at any time.
+// Actions. Called from inside feed_on_* and feed_confirm; they must only note or
+// send, never call one of those. The getters may be called: they show the new
+// position from the moment at which the action that tells of it runs. At most one
+// read is under way at any time.
 struct feed_actions {
     void (*read_head)(void *ctx); // -> feed_on_head
-    void (*read_log)(void *ctx,
-                     uint64_t after); // entries after that revision, oldest first -> feed_on_log
-    void (*scan_models)(void *ctx, bool restart); // the next page of all records -> feed_on_scan
+    // Entries after that revision, oldest first; a part of them will do, but not none. ->
+    // feed_on_log
+    void (*read_log)(void *ctx, uint64_t after);
+    // The next page of all records; restart: the first. -> feed_on_scan
+    void (*scan_models)(void *ctx, bool restart);
+    // Into the catalog that is shown, or into the staged one. Shown only by
+    // publish or stage_commit.
     void (*put_model)(void *ctx, bool staged, struct slice id, struct slice record);
     void (*remove_model)(void *ctx, bool staged, struct slice id);
-    void (*stage_begin)(void *ctx); // start a second, empty catalog
-    void (*stage_drop)(void *ctx);
+    void (*stage_begin)(void *ctx);  // start a second, empty catalog
+    void (*stage_drop)(void *ctx);   // forget it
     void (*stage_commit)(void *ctx); // it takes the first one's place; publish it
     void (*publish)(void *ctx);      // put/remove of whole revisions are done: show them
     // From a log entry or a bell: never use what is cached of this key before
-    // reading it again; with deny refuse it until a record above `revision` is read.
+    // reading it again; with deny refuse it until a record above `revision` is
+    // read. Without deny a denied key is read again too (else nothing ever lifts
+    // the denial), and stays denied unless a record above the denial comes back.
     void (*key_changed)(void *ctx, const struct secret_digest *key, bool deny, uint64_t revision);
-    void (*keys_unverified)(void *ctx); // anything may have changed: read again on use
-    void (*report)(void *ctx);          // position or state changed: tell the admins
+    // Anything may have changed: read every key again on use, denied ones too.
+    void (*keys_unverified)(void *ctx);
+    // Position or state changed: tell the admins. All that the position stands for
+    // has been published, denied or marked before. (That the store is ahead is told
+    // with what came of it.)
+    void (*report)(void *ctx);
 };
 
 struct feed_counters {
-    uint64_t bells, gaps, reloads, reload_aborts, digest_mismatches, falls, suspects;
+    uint64_t bells;
+    uint64_t gaps;              // the log did not reach back to our revision
+    uint64_t reloads;           // begun
+    uint64_t reload_aborts;     // of these, not finished
+    uint64_t digest_mismatches; // our records or the scanned ones against the head's digest
+    uint64_t falls;             // the one permitted fall: what the store lost is given up
+    uint64_t suspects;          // times that it became suspect, or so for another reason
 };
 
 struct feed;
 
 // repair_wait_ms: how long lost writes are held before the one permitted fall.
-// actions and ctx must outlive the feed.
+// actions and ctx must outlive the feed. feed_destroy calls no action.
 CM_MUST_CHECK struct feed *feed_create(const struct feed_actions *actions, void *ctx,
                                        uint64_t repair_wait_ms);
 void feed_destroy(struct feed *f);
 
-// Events. now_ms is CLOCK_BOOTTIME. A read's answer arrives at most once; after
-// link(false) no answer to an earlier read may be given any more.
-void feed_on_link(struct feed *f, bool up, uint64_t now_ms);
-void feed_on_tick(struct feed *f, uint64_t now_ms);
-void feed_on_bell(struct feed *f, const struct bell *bell, uint64_t now_ms);
-// sent_ms: when the question left; the lease counts from it.
+// Events. A read's answer arrives at most once; after link(false) no answer to an
+// earlier read may be given any more. A read that gets no answer must end in
+// link(false).
+void feed_on_link(struct feed *f, bool up);
+void feed_on_tick(struct feed *f); // time to poll
+void feed_on_bell(struct feed *f, const struct bell *bell);
+// head may be NULL unless status is HEAD_OK. sent_ms: when the question left, by
+// CLOCK_BOOTTIME; the lease and all waiting count from it.
 void feed_on_head(struct feed *f, enum head_status status, const struct head *head,
-                  uint64_t sent_ms, uint64_t now_ms);
+                  uint64_t sent_ms);
 // In stream order; count 0 = nothing after that revision. garbled: an entry
 // could not be read at all (entries holds those before it).
-void feed_on_log(struct feed *f, const struct oplog_entry *entries, size_t count, bool garbled,
-                 uint64_t now_ms);
+void feed_on_log(struct feed *f, const struct oplog_entry *entries, size_t count, bool garbled);
 struct feed_record {
     struct slice id, record;
 };
-void feed_on_scan(struct feed *f, const struct feed_record *records, size_t count, bool done,
-                  uint64_t now_ms);
+void feed_on_scan(struct feed *f, const struct feed_record *records, size_t count, bool done);
 // Somebody needs to know now (a fill is ahead, a lease is old): read the head,
-// again if a read is under way already.
-void feed_confirm(struct feed *f, uint64_t now_ms);
+// again if a read is under way already. Nothing happens while the link is down.
+void feed_confirm(struct feed *f);
 
 enum feed_state feed_state(const struct feed *f);
 enum feed_reason feed_reason(const struct feed *f);

@@ -46,6 +46,7 @@ enum head_status {
 // HEAD_OK, *out is unchanged.
 CM_MUST_CHECK enum head_status head_parse(const struct slice fields[HEAD_FIELD_COUNT],
                                           struct head *out);
+// Is that epoch among its parents? (Not: is it that epoch.)
 bool head_descends_from(const struct head *h, uint64_t epoch);
 // 16 hex digits, NUL-ended / back; parse refuses 0.
 void head_id_hex(uint64_t id, char out[HEAD_ID_HEX_LEN + 1]);

@@ -44,8 +44,10 @@ enum key_read_status {
 };
 struct key_read {
     enum key_read_status status;
-    uint64_t epoch, revision; // of the head, read before the key in the same pipeline
-    struct slice record;      // valid inside the callback
+    // Of the head, read before the key in the same pipeline. At the feed's own
+    // revision the change must be the feed's too, else the store has diverged.
+    uint64_t epoch, revision, change;
+    struct slice record; // valid inside the callback
 };
 // False: not connected or too many in flight; on_read will not run.
 CM_MUST_CHECK bool feed_io_read_key(struct feed_io *io, const struct secret_digest *digest,
