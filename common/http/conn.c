@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// The record of one connection, from accept to the close of its handle.
+//
+// libh2o owns the socket and tells us of its end through on_close; the record's
+// memory is the uv handle's, so it goes when that is closed. A connection that
+// we end while its client may still be sending must not just be closed: unread
+// bytes turn the close into a reset, which can overtake and destroy the answer.
+// Then a duplicate of the descriptor lingers (linger.c) and the connection
+// counts as open until that is over.
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/http/http_private.h"
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    free(CM_CONTAINER_OF(handle, struct conn, tcp));
+}
+
+// libh2o has closed the socket; the handle follows in a later turn.
+static void on_close(void *data)
+{
+    struct conn *conn = data;
+    conn->sock = NULL;
+    h2o_linklist_unlink(&conn->link);
+    if (conn->linger_fd >= 0)
+        linger_start(conn->server, conn->linger_fd);
+    else
+        server_conn_gone(conn->server);
+}
+
+void conn_start(struct server *s, int fd)
+{
+    struct conn *conn = xcalloc(1, sizeof(*conn) + s->options.connection_memory);
+    conn->server = s;
+    conn->linger_fd = -1;
+    conn->idle_since_ms = uv_now(s->loop);
+    uv_tcp_init(s->loop, &conn->tcp);
+    if (uv_tcp_open(&conn->tcp, fd) != 0) {
+        close(fd);
+        uv_close((uv_handle_t *)&conn->tcp, on_handle_closed);
+        return;
+    }
+    conn->sock = h2o_uv_socket_create((uv_stream_t *)&conn->tcp, on_handle_closed);
+    conn->sock->on_close.cb = on_close;
+    conn->sock->on_close.data = conn;
+    h2o_linklist_insert(&s->conns, &conn->link);
+    s->counters.accepted++;
+    s->counters.open++;
+    h2o_accept(&s->accept, conn->sock);
+}
+
+void conn_call_began(struct conn *conn)
+{
+    conn->calls++;
+    conn->server->counters.requests++;
+    conn->server->counters.in_flight++;
+}
+
+static int unread_bytes(int fd)
+{
+    int count = 0;
+    return ioctl(fd, FIONREAD, &count) == 0 ? count : 0;
+}
+
+// The last chance to keep the descriptor: libh2o disposes of the request before
+// it closes the socket.
+static void prepare_linger(struct conn *conn, bool refused)
+{
+    int fd = h2o_socket_get_fd(conn->sock);
+    if (conn->linger_fd < 0 && !conn->server->cut && (refused || unread_bytes(fd) > 0))
+        conn->linger_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
+void conn_call_ended(struct conn *conn, const struct call *c)
+{
+    conn->calls--;
+    conn->server->counters.in_flight--;
+    conn->idle_since_ms = uv_now(conn->server->loop);
+    if (c->answered && c->req->http1_is_persistent == 0)
+        prepare_linger(conn, c->refused);
+}
+
+bool conn_is_quiet(const struct conn *conn)
+{
+    return conn->calls == 0 && conn->sock->input->size == 0 &&
+           unread_bytes(h2o_socket_get_fd(conn->sock)) == 0;
+}
+
+void conn_shutdown(struct conn *conn, int how)
+{
+    (void)shutdown(h2o_socket_get_fd(conn->sock), how);
+}

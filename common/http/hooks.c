@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// The three places where libh2o calls us: handler, filter and logger of its one
+// path.
+//
+// The handler takes every request that parsed; routing is ours, on the raw path
+// (libh2o's own looks at a normalised one, in which %2F is a slash). The filter
+// runs only for responses that libh2o makes itself, because ours end its chain
+// before it: it swaps the plain text of a 400, 413 or 417 for what the owner
+// says. The logger runs when a request is disposed of, answered or not.
+#include "common/http/http_private.h"
+
+struct hook_handler {
+    h2o_handler_t super;
+    struct server *server;
+};
+
+struct hook_filter {
+    h2o_filter_t super;
+    struct server *server;
+};
+
+struct hook_logger {
+    h2o_logger_t super;
+    struct server *server;
+};
+
+static int on_request(h2o_handler_t *self, h2o_req_t *req)
+{
+    struct server *s = ((struct hook_handler *)(void *)self)->server;
+    s->options.handler(s->options.ctx, call_begin(req));
+    return 0;
+}
+
+// Sends other bytes than those that it is given.
+struct refusal_stream {
+    h2o_ostream_t super;
+    const struct slice *parts;
+    size_t part_count;
+};
+
+static void send_refusal(h2o_ostream_t *super, h2o_req_t *req, h2o_iovec_t *bufs, size_t count,
+                         h2o_send_state_t state)
+{
+    (void)bufs;
+    (void)count;
+    struct refusal_stream *self = (struct refusal_stream *)(void *)super;
+    h2o_ostream_send_next(super, req, (h2o_iovec_t *)(uintptr_t)self->parts, self->part_count,
+                          state);
+}
+
+static void on_own_response(h2o_filter_t *super, h2o_req_t *req, h2o_ostream_t **slot)
+{
+    struct server *s = ((struct hook_filter *)(void *)super)->server;
+    struct call *c = call_begin(req);
+    struct reply r = {.status = req->res.status, .close = true};
+    c->refused = true;
+    s->options.refuse(s->options.ctx, c, &r);
+    reply_prepare(c, &r);
+    struct refusal_stream *stream =
+        (struct refusal_stream *)(void *)h2o_add_ostream(req, sizeof(*stream), slot);
+    stream->super.do_send = send_refusal;
+    stream->parts = r.parts;
+    stream->part_count = reply_has_body(c, r.status) ? r.part_count : 0;
+    slot = &stream->super.next;
+    h2o_setup_next_ostream(req, slot);
+}
+
+static uint64_t duration_us(const h2o_req_t *req)
+{
+    const struct timeval *from = &req->timestamps.request_begin_at;
+    const struct timeval *to = &req->timestamps.response_end_at;
+    if (to->tv_sec == 0)
+        to = h2o_get_timestamp(req->conn->ctx, NULL, NULL);
+    int64_t us =
+        h2o_timeval_subtract((struct timeval *)(uintptr_t)from, (struct timeval *)(uintptr_t)to);
+    return us > 0 ? (uint64_t)us : 0;
+}
+
+static void report_access(const struct server *s, const struct call *c)
+{
+    struct server_access access = {.method = call_method(c),
+                                   .path = call_path(c),
+                                   .status = c->answered && !c->abandoned ? c->req->res.status : 0,
+                                   .body_len = c->req->bytes_sent,
+                                   .duration_us = duration_us(c->req),
+                                   .http_version = c->req->version,
+                                   .request_id = call_request_id(c)};
+    s->options.on_access(s->options.ctx, &access);
+}
+
+static void on_dispose(h2o_logger_t *self, h2o_req_t *req)
+{
+    struct server *s = ((struct hook_logger *)(void *)self)->server;
+    struct call *c = call_find(req);
+    if (c == NULL)
+        return;
+    if (s->options.on_access != NULL)
+        report_access(s, c);
+    call_end(c);
+}
+
+void hooks_register(struct server *s, h2o_pathconf_t *path)
+{
+    struct hook_handler *handler = (void *)h2o_create_handler(path, sizeof(*handler));
+    handler->super.on_req = on_request;
+    handler->server = s;
+    struct hook_filter *filter = (void *)h2o_create_filter(path, sizeof(*filter));
+    filter->super.on_setup_ostream = on_own_response;
+    filter->server = s;
+    struct hook_logger *logger = (void *)h2o_create_logger(path, sizeof(*logger));
+    logger->super.log_access = on_dispose;
+    logger->server = s;
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the files of common/http share behind server.h, call.h and reply.h. The
+// only header that shows libh2o.
+#pragma once
+
+#include <h2o.h>
+#include <stdbool.h>
+#include <uv.h>
+
+#include "common/http/server.h"
+
+// The headers serve two flavours of libh2o, chosen by a macro; with the wrong one
+// the library writes 2,016 bytes into an 864-byte context.
+_Static_assert(H2O_USE_LIBUV == 1, "built for libh2o's uv flavour");
+_Static_assert(sizeof(h2o_context_t) == 2016, "libh2o 2.2.5 for uv");
+_Static_assert(sizeof(h2o_req_t) == 608 && sizeof(h2o_socket_t) == 96, "libh2o 2.2.5");
+// Slices are handed to libh2o as they are.
+_Static_assert(sizeof(struct slice) == sizeof(h2o_iovec_t) &&
+                   offsetof(struct slice, ptr) == offsetof(h2o_iovec_t, base) &&
+                   offsetof(struct slice, len) == offsetof(h2o_iovec_t, len),
+               "a slice is an iovec");
+
+struct server {
+    struct server_options options;
+    struct server_counters counters;
+    uv_loop_t *loop;
+    h2o_globalconf_t config;
+    h2o_context_t context;
+    h2o_accept_ctx_t accept;
+    h2o_linklist_t listeners; // struct listener
+    h2o_linklist_t conns;     // struct conn
+    h2o_linklist_t lingers;   // struct lingering
+    h2o_linklist_t deferreds; // struct deferred with a live call
+    uv_timer_t accept_pause;  // runs while out of descriptors
+    uv_timer_t drain_timer;
+    uint64_t drain_started_ms;
+    bool draining, cut, drained;
+    void (*on_drained)(void *ctx);
+    void *on_drained_ctx;
+    char id_prefix[16];
+    uint64_t id_next;
+};
+
+// One accepted socket, from accept to the close of its handle.
+struct conn {
+    uv_tcp_t tcp; // first: libh2o's socket sits on it and closes it
+    struct server *server;
+    h2o_socket_t *sock; // NULL once libh2o has closed it
+    h2o_linklist_t link;
+    unsigned calls;         // requests that have not ended
+    uint64_t idle_since_ms; // of the loop's clock, while calls is 0
+    bool half_closed;
+    int linger_fd; // a duplicate that outlives libh2o's close; -1 = none
+    _Alignas(16) char memory[];
+};
+
+// One request, in its pool. It hangs on the request as a prefilter, which is how
+// it is found again, and which keeps libh2o's filters away from our own replies.
+struct call {
+    h2o_req_prefilter_t prefilter; // first
+    h2o_req_t *req;
+    struct conn *conn;
+    struct deferred *deferred;
+    void (*unpin)(void *pin);
+    void *pin;
+    bool is_head, answered;
+    bool refused;   // by libh2o, before any handler
+    bool abandoned; // answered by nobody: the server was cut
+    char id[CALL_REQUEST_ID_LEN];
+};
+
+struct deferred {
+    struct call *call; // NULL when the client has gone
+    h2o_linklist_t link;
+};
+
+// call.c
+struct call *call_begin(h2o_req_t *req);
+struct call *call_find(const h2o_req_t *req); // NULL when no handler or filter saw it
+void call_end(struct call *c);                // the request is being disposed of
+
+// reply.c
+// Puts status, headers and length of r into the request's response.
+void reply_prepare(struct call *c, const struct reply *r);
+bool reply_has_body(const struct call *c, int status);
+
+// hooks.c
+void hooks_register(struct server *s, h2o_pathconf_t *path);
+
+// conn.c
+void conn_start(struct server *s, int fd); // takes fd
+void conn_call_began(struct conn *conn);
+void conn_call_ended(struct conn *conn, const struct call *c);
+// Nothing under way and nothing received that waits to be read.
+bool conn_is_quiet(const struct conn *conn);
+void conn_shutdown(struct conn *conn, int how);
+
+// linger.c
+void linger_start(struct server *s, int fd); // takes fd
+void linger_end_all(struct server *s);
+
+// server.c
+void server_conn_gone(struct server *s); // a connection (or its lingering end) is over

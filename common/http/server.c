@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0
+// The server: libh2o's configuration, accepting, draining.
+//
+// libh2o 2.2.5 serves HTTP/1 only here: its HTTP/2 can be killed from outside.
+// One host with no path, so that every request lands on the fallback path.
+//
+// We accept ourselves instead of by uv_listen: sockets are shared with other
+// processes, must be given up without closing them under anybody, and what is
+// queued must be taken before that. The shutting down goes:
+//
+//   serving -> draining: nothing is accepted any more, each connection ends
+//   after its answer; one that stays quiet for a second is told that we are done
+//   (half-closed), and closed after another.
+//   -> cut (on request): everything is shut down at once; calls that nobody has
+//   answered are answered into the void, because libh2o frees a request only
+//   after an answer.
+//   -> drained: no connection is left; on_drained runs once, from the timer.
+#include "common/http/server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/http/http_private.h"
+
+enum {
+    ACCEPTS_A_TURN = 64,
+    ACCEPT_PAUSE_MS = 100,
+    DRAIN_TICK_MS = 50,
+    DRAIN_QUIET_MS = 1000,  // a quiet connection is half-closed after this
+    DRAIN_CLOSED_MS = 1000, // and closed after this, when its client keeps it
+    QUEUE_MAX = 65536       // connections taken from a queue when draining
+};
+
+struct listener {
+    uv_poll_t poll;
+    struct server *server;
+    h2o_linklist_t link;
+    int fd;  // the caller's: a name, not used
+    int own; // its duplicate
+};
+
+static struct listener *listener_of(h2o_linklist_t *link)
+{
+    return H2O_STRUCT_FROM_MEMBER(struct listener, link, link);
+}
+
+static struct conn *conn_of(h2o_linklist_t *link)
+{
+    return H2O_STRUCT_FROM_MEMBER(struct conn, link, link);
+}
+
+// -- creating ---------------------------------------------------------------
+
+static void configure(struct server *s)
+{
+    h2o_config_init(&s->config);
+    s->config.server_name = h2o_iovec_init(NULL, 0);
+    s->config.max_request_entity_size = s->options.max_body;
+    s->config.http1.req_timeout = s->options.idle_timeout_ms;
+    s->config.http1.upgrade_to_http2 = 0;
+    // With HTTP/2 off its shutdown has nothing to do, and its timers would
+    // outlive the server.
+    s->config.http2.callbacks.request_shutdown = NULL;
+    h2o_hostconf_t *host =
+        h2o_config_register_host(&s->config, h2o_iovec_init(H2O_STRLIT("default")), 65535);
+    hooks_register(s, &host->fallback_path);
+    // Large bodies stay in memory: they are bounded by max_body, and the disk
+    // may be read-only.
+    h2o_socket_buffer_mmap_settings.threshold = SIZE_MAX;
+}
+
+static void seed_ids(struct server *s)
+{
+    unsigned char prefix[sizeof(s->id_prefix) / 2];
+    util_random(prefix, sizeof(prefix));
+    util_hex_encode(prefix, sizeof(prefix), s->id_prefix);
+    util_random(&s->id_next, sizeof(s->id_next));
+}
+
+struct server *server_create(uv_loop_t *loop, const struct server_options *options)
+{
+    struct server *s = xcalloc(1, sizeof(*s));
+    s->options = *options;
+    s->loop = loop;
+    seed_ids(s);
+    configure(s);
+    h2o_context_init(&s->context, loop, &s->config);
+    s->accept.ctx = &s->context;
+    s->accept.hosts = s->config.hosts;
+    h2o_linklist_init_anchor(&s->listeners);
+    h2o_linklist_init_anchor(&s->conns);
+    h2o_linklist_init_anchor(&s->lingers);
+    h2o_linklist_init_anchor(&s->deferreds);
+    uv_timer_init(loop, &s->accept_pause);
+    uv_timer_init(loop, &s->drain_timer);
+    // A client that leaves is an error of one write, never a signal.
+    signal(SIGPIPE, SIG_IGN);
+    return s;
+}
+
+void server_destroy(struct server *s)
+{
+    CM_ASSERT(s->drained && s->counters.open == 0 && h2o_linklist_is_empty(&s->listeners));
+    uv_close((uv_handle_t *)&s->accept_pause, NULL);
+    uv_close((uv_handle_t *)&s->drain_timer, NULL);
+    // Turns the loop once, which finishes all closes.
+    h2o_context_dispose(&s->context);
+    h2o_config_dispose(&s->config);
+    free(s);
+}
+
+const struct server_counters *server_counters(const struct server *s)
+{
+    return &s->counters;
+}
+
+// -- accepting --------------------------------------------------------------
+
+static void on_acceptable(uv_poll_t *poll, int status, int events);
+
+static void on_pause_over(uv_timer_t *timer)
+{
+    struct server *s = CM_CONTAINER_OF(timer, struct server, accept_pause);
+    for (h2o_linklist_t *at = s->listeners.next; at != &s->listeners; at = at->next)
+        uv_poll_start(&listener_of(at)->poll, UV_READABLE, on_acceptable);
+}
+
+// Out of descriptors or memory: asking again at once would spin.
+static void pause_accepting(struct server *s)
+{
+    for (h2o_linklist_t *at = s->listeners.next; at != &s->listeners; at = at->next)
+        uv_poll_stop(&listener_of(at)->poll);
+    uv_timer_start(&s->accept_pause, on_pause_over, ACCEPT_PAUSE_MS, 0);
+}
+
+// False when there is nothing more to take now.
+static bool accept_one(struct listener *l)
+{
+    struct server *s = l->server;
+    int fd = accept4(l->own, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+        if (s->counters.open < s->options.max_connections) {
+            conn_start(s, fd);
+        } else {
+            s->counters.rejected++;
+            close(fd);
+        }
+        return true;
+    }
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+        pause_accepting(s);
+    // Anything else is about one connection that was lost before we took it.
+    return errno == ECONNABORTED || errno == EINTR || errno == EPROTO || errno == EPERM;
+}
+
+static void on_acceptable(uv_poll_t *poll, int status, int events)
+{
+    (void)events;
+    struct listener *l = CM_CONTAINER_OF(poll, struct listener, poll);
+    if (status < 0) {
+        pause_accepting(l->server);
+        return;
+    }
+    for (int i = 0; i < ACCEPTS_A_TURN && accept_one(l); i++)
+        ;
+}
+
+static struct listener *find_listener(struct server *s, int fd)
+{
+    for (h2o_linklist_t *at = s->listeners.next; at != &s->listeners; at = at->next)
+        if (listener_of(at)->fd == fd)
+            return listener_of(at);
+    return NULL;
+}
+
+int server_listen(struct server *s, int fd)
+{
+    CM_ASSERT(!s->draining && find_listener(s, fd) == NULL);
+    int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (own < 0)
+        return -errno;
+    struct listener *l = xcalloc(1, sizeof(*l));
+    l->server = s;
+    l->fd = fd;
+    l->own = own;
+    int error = uv_poll_init(s->loop, &l->poll, own);
+    if (error != 0) {
+        close(own);
+        free(l);
+        return error;
+    }
+    h2o_linklist_insert(&s->listeners, &l->link);
+    uv_poll_start(&l->poll, UV_READABLE, on_acceptable);
+    return 0;
+}
+
+static void on_listener_closed(uv_handle_t *handle)
+{
+    free(CM_CONTAINER_OF(handle, struct listener, poll));
+}
+
+static void unlisten(struct listener *l)
+{
+    uv_poll_stop(&l->poll);
+    uv_close((uv_handle_t *)&l->poll, on_listener_closed);
+    close(l->own);
+    h2o_linklist_unlink(&l->link);
+}
+
+void server_unlisten(struct server *s, int fd)
+{
+    struct listener *l = find_listener(s, fd);
+    if (l != NULL)
+        unlisten(l);
+}
+
+// -- draining ---------------------------------------------------------------
+
+static void drain_connection(struct server *s, struct conn *conn, uint64_t now)
+{
+    uint64_t since =
+        conn->idle_since_ms > s->drain_started_ms ? conn->idle_since_ms : s->drain_started_ms;
+    if (!conn_is_quiet(conn))
+        return;
+    if (!conn->half_closed && now - since >= DRAIN_QUIET_MS) {
+        conn->half_closed = true;
+        conn_shutdown(conn, SHUT_WR);
+    } else if (conn->half_closed && now - since >= DRAIN_QUIET_MS + DRAIN_CLOSED_MS) {
+        conn_shutdown(conn, SHUT_RDWR);
+    }
+}
+
+static void on_drain_tick(uv_timer_t *timer)
+{
+    struct server *s = CM_CONTAINER_OF(timer, struct server, drain_timer);
+    if (s->counters.open == 0) {
+        uv_timer_stop(timer);
+        s->drained = true;
+        s->on_drained(s->on_drained_ctx);
+        return;
+    }
+    for (h2o_linklist_t *at = s->conns.next; at != &s->conns; at = at->next)
+        drain_connection(s, conn_of(at), uv_now(s->loop));
+}
+
+void server_conn_gone(struct server *s)
+{
+    s->counters.open--;
+    if (s->draining && !s->drained && s->counters.open == 0)
+        uv_timer_start(&s->drain_timer, on_drain_tick, 0, DRAIN_TICK_MS);
+}
+
+void server_drain(struct server *s, void (*on_drained)(void *ctx), void *ctx)
+{
+    CM_ASSERT(!s->draining);
+    uv_timer_stop(&s->accept_pause);
+    // Who is in the queue has connected to us; nobody else may take it.
+    for (h2o_linklist_t *at = s->listeners.next; at != &s->listeners; at = at->next)
+        for (int i = 0; i < QUEUE_MAX && accept_one(listener_of(at)); i++)
+            ;
+    uv_timer_stop(&s->accept_pause);
+    while (!h2o_linklist_is_empty(&s->listeners))
+        unlisten(listener_of(s->listeners.next));
+    s->draining = true;
+    s->drain_started_ms = uv_now(s->loop);
+    s->on_drained = on_drained;
+    s->on_drained_ctx = ctx;
+    h2o_context_request_shutdown(&s->context);
+    uv_timer_start(&s->drain_timer, on_drain_tick, s->counters.open == 0 ? 0 : DRAIN_TICK_MS,
+                   DRAIN_TICK_MS);
+}
+
+// libh2o frees a request only when it has been answered; whoever was to answer
+// finds the call gone.
+static void abandon(struct deferred *d)
+{
+    struct call *c = d->call;
+    h2o_linklist_unlink(&d->link);
+    d->call = NULL;
+    c->deferred = NULL;
+    c->abandoned = true;
+    reply_send(c, &(struct reply){.status = 503, .close = true});
+}
+
+void server_cut(struct server *s)
+{
+    s->cut = true;
+    for (h2o_linklist_t *at = s->conns.next; at != &s->conns; at = at->next)
+        conn_shutdown(conn_of(at), SHUT_RDWR);
+    while (!h2o_linklist_is_empty(&s->deferreds))
+        abandon(H2O_STRUCT_FROM_MEMBER(struct deferred, link, s->deferreds.next));
+    linger_end_all(s);
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// The loop is turned without blocking, a millisecond apart, so that a check may
+// look at anything, also at sockets that the loop does not know.
+#include "tests/support/loop_fixture.h"
+
+#include <stdio.h>
+
+#include "common/base/clock.h"
+#include "tests/support/test.h"
+
+void loop_open(uv_loop_t *loop)
+{
+    assert_int_equal(uv_loop_init(loop), 0);
+}
+
+static void print_open(uv_handle_t *handle, void *ctx)
+{
+    (void)ctx;
+    print_error("still open: %s%s\n", uv_handle_type_name(handle->type),
+                uv_is_closing(handle) ? " (closing)" : "");
+}
+
+void loop_close(uv_loop_t *loop)
+{
+    uint64_t end = clock_boot_ms() + 5000;
+    while (uv_run(loop, UV_RUN_NOWAIT) != 0 && clock_boot_ms() < end)
+        uv_sleep(1);
+    if (uv_loop_close(loop) != 0) {
+        uv_walk(loop, print_open, NULL);
+        fail_msg("the loop is not empty");
+    }
+}
+
+void loop_run_until(uv_loop_t *loop, bool (*check)(void *ctx), void *ctx, unsigned ms)
+{
+    uint64_t end = clock_boot_ms() + ms;
+    while (!check(ctx)) {
+        if (clock_boot_ms() >= end)
+            fail_msg("it did not happen within %u ms", ms);
+        uv_run(loop, UV_RUN_NOWAIT);
+        if (!check(ctx))
+            uv_sleep(1);
+    }
+}
+
+static bool flag_is_set(void *flag)
+{
+    return *(const bool *)flag;
+}
+
+void loop_run_until_set(uv_loop_t *loop, const bool *flag, unsigned ms)
+{
+    loop_run_until(loop, flag_is_set, (void *)(uintptr_t)flag, ms);
+}
+
+void loop_run_for(uv_loop_t *loop, unsigned ms)
+{
+    uint64_t end = clock_boot_ms() + ms;
+    while (clock_boot_ms() < end) {
+        uv_run(loop, UV_RUN_NOWAIT);
+        uv_sleep(1);
+    }
+}

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// A uv loop for one test: turned until something is true, and empty at the end.
+#pragma once
+
+#include <stdbool.h>
+#include <uv.h>
+
+// Fails the test when the loop cannot be made.
+void loop_open(uv_loop_t *loop);
+// Turns the loop until it is empty and closes it; fails the test when handles
+// stay open for five seconds.
+void loop_close(uv_loop_t *loop);
+// Turns the loop until check(ctx) holds; fails the test after that many ms.
+void loop_run_until(uv_loop_t *loop, bool (*check)(void *ctx), void *ctx, unsigned ms);
+// The same for a flag that a callback sets.
+void loop_run_until_set(uv_loop_t *loop, const bool *flag, unsigned ms);
+// Turns the loop for that time.
+void loop_run_for(uv_loop_t *loop, unsigned ms);
