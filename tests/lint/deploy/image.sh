@@ -75,7 +75,8 @@ check_runtime_libraries() {
             case $needed in
             libc.so* | libm.so* | libasan* | libubsan*) continue ;;
             esac
-            package=$(dpkg -S "$(readlink -f "$path")" 2>/dev/null | cut -d: -f1 | head -n 1)
+            # By name: dpkg may know the file in /lib though it lies in /usr/lib.
+            package=$(dpkg -S "*/$(basename "$(readlink -f "$path")")" 2>/dev/null | cut -d: -f1 | head -n 1)
             grep -qx "${package:-none}" "$tmp/packages" || why="$why $needed is in ${package:-no package};"
         done
         result "runtime-libraries-${program#*/}" "$why"

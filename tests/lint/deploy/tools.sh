@@ -2,6 +2,10 @@
 # Sourced by ../deploy.sh; $tmp is its scratch folder, removed at the end.
 # shellcheck shell=sh disable=SC2154
 
+apt_install() {
+    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" >"$tmp/apt" 2>&1
+}
+
 # Debian packages that are missing, in one go and without starting services.
 install_tools() {
     wanted=
@@ -23,8 +27,9 @@ install_tools() {
         printf '#!/bin/sh\nexit 101\n' >"$policy"
         chmod 0755 "$policy"
     fi
+    # The lists may be absent or too old to find what they name: once more with new ones.
     # shellcheck disable=SC2086 # a list of names
-    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $wanted >"$tmp/apt" 2>&1 || {
+    apt_install $wanted || { apt-get -q update >"$tmp/apt" 2>&1 && apt_install $wanted; } || {
         cat "$tmp/apt" >&2
         exit 1
     }
