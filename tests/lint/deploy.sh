@@ -37,7 +37,7 @@ check_settings() {
         why=
         for name in $(sed -n 's/^\(CM_[A-Z0-9_]*\)=.*/\1/p' "deploy/kubernetes/base/${program%:*}.env") \
             $(jq -r --arg s "${program%:*}" '.services[$s].environment | keys[]' "$tmp/compose.json"); do
-            grep -rqsE "\"(${name}|${name%_FILE})\"" common "${program#*:}" || why="$why $name;"
+            grep -rqsE --exclude="known_names.*" "\"(${name}|${name%_FILE})\"" common "${program#*:}" || why="$why $name;"
         done
         result "settings-exist-${program%:*}" "$why"
     done
