@@ -14,6 +14,8 @@ int64_t clock_wall_s(void);
 
 // "2024-05-20T21:10:00+00:00" is 25 bytes, "2024-05-20T21:10:00Z" is 20.
 enum { CLOCK_RFC3339_MAX = 40 };
+// The last second of the year 9999, the last that RFC 3339 can write.
+#define CLOCK_UNIX_MAX INT64_C(253402300799)
 // Seconds since the epoch as RFC 3339 with the given suffix ("+00:00" or "Z").
 // Any year 0..9999 (callers validate the range). Writes a NUL-ended string.
 void clock_format_rfc3339(int64_t unix_s, const char *suffix, char out[CLOCK_RFC3339_MAX]);
