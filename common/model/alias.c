@@ -283,7 +283,7 @@ const struct alias *alias_set_find(const struct alias_set *set, struct slice nam
         return has_exact_twin ? at_position(set, at - 2) : last;
     }
     // Names around `last` are prefixes of it, so their length alone decides.
-    if (last->match == ALIAS_EXACT || last->name.len > shared)
+    if (last->match == ALIAS_EXACT)
         at = set->enclosing[at - 1];
     while (at > 0 && at_position(set, at - 1)->name.len > shared)
         at = set->enclosing[at - 1];

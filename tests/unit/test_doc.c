@@ -199,6 +199,15 @@ static void depth_is_limited(void **state)
     assert_refused(nested('[', ']', DOC_DEPTH_MAX + 1), 1, 65, "nesting is deeper than 64");
     assert_refused(nested('{', '}', DOC_DEPTH_MAX + 1), 1, 5 * 64 + 1, "nesting is deeper than 64");
     assert_refused(nested('[', ']', 1000000), 1, 65, "nesting is deeper than 64");
+    // Neighbours do not nest.
+    struct buf row = {0};
+    for (int i = 0; i < 100; i++)
+        buf_append_str(&row, i == 0 ? "[[{}]" : ",[{}]");
+    buf_append_char(&row, ']');
+    doc = doc_parse(buf_slice(&row), &error);
+    assert_non_null(doc);
+    json_decref(doc);
+    buf_fini(&row);
     // Brackets in strings do not nest, also after an escaped quote.
     char text[300] = "[\"\\\"";
     memset(text + strlen(text), '[', 200);
