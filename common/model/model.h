@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "common/base/slice.h"
+#include "common/model/digest.h"
 #include "common/model/doc.h"
 
 // Immutable after it was made; counted by reference (one thread).
@@ -23,8 +24,8 @@ struct model {
     // body = `{"id":` + id_json + middle + `}`.
     struct slice body;
     struct slice id_json;
-    struct slice middle;      // starts with `,"object":"model"`
-    unsigned char digest[16]; // of body
+    struct slice middle;  // starts with `,"object":"model"`
+    struct digest digest; // digest_record(id, body)
 };
 
 // From a stored record (Redis, log entry): the one validator. NULL when it is
