@@ -109,3 +109,13 @@ char *buf_steal(struct buf *b, size_t *len)
     buf_init(b);
     return ptr;
 }
+
+struct slice buf_keep(struct buf *b)
+{
+    size_t len;
+    char *ptr = buf_steal(b, &len);
+    if (len > 0)
+        return slice_make(xrealloc(ptr, len), len);
+    free(ptr);
+    return SLICE_NONE;
+}

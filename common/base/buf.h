@@ -34,3 +34,5 @@ struct slice buf_slice(const struct buf *b);
 const char *buf_cstr(struct buf *b);
 // Gives the memory away (caller frees; NULL when empty) and leaves b empty.
 CM_MUST_CHECK char *buf_steal(struct buf *b, size_t *len);
+// The same at its exact size, for what is kept long: the caller frees ptr.
+CM_MUST_CHECK struct slice buf_keep(struct buf *b);

@@ -25,7 +25,8 @@ void listing_destroy(struct listing *l);
 void listing_add(struct listing *l, struct model *m);
 // m must be in it.
 void listing_remove(struct listing *l, const struct model *m);
-// Puts m in the place of old: both have the same public object.
+// Puts m in the place of old, which has the same (created, id). Its page stays
+// when the public object is the same too.
 void listing_replace(struct listing *l, const struct model *old, struct model *m);
 // Renders one run that has no page; false when there is none.
 bool listing_render_one(struct listing *l);

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// Linear probing at a load of at most one half; a removal closes its gap by
+// moving later entries of the same run up, so that no tombstones pile up.
+#include "common/model/model_map.h"
+
+#include <stdlib.h>
+
+enum { SIZE_MIN = 16 };
+
+// FNV-1a, then the finisher of MurmurHash3: FNV alone mixes its low bits badly.
+uint64_t model_map_hash(struct slice id)
+{
+    uint64_t hash = 14695981039346656037u;
+    for (size_t i = 0; i < id.len; i++)
+        hash = (hash ^ (unsigned char)id.ptr[i]) * 1099511628211u;
+    hash = (hash ^ hash >> 33) * 0xff51afd7ed558ccdu;
+    hash = (hash ^ hash >> 33) * 0xc4ceb9fe1a85ec53u;
+    return hash ^ hash >> 33;
+}
+
+void model_map_fini(struct model_map *map)
+{
+    for (size_t i = 0; i < map->size; i++)
+        model_unref(map->slots[i]);
+    free(map->slots);
+    *map = (struct model_map){0};
+}
+
+static size_t home(const struct model_map *map, struct slice id)
+{
+    return (size_t)model_map_hash(id) & (map->size - 1);
+}
+
+static size_t next(const struct model_map *map, size_t at)
+{
+    return (at + 1) & (map->size - 1);
+}
+
+// Where the model of that id is, or the empty slot where it would go.
+static size_t locate(const struct model_map *map, struct slice id)
+{
+    size_t at = home(map, id);
+    while (map->slots[at] != NULL && !slice_equal(map->slots[at]->id, id))
+        at = next(map, at);
+    return at;
+}
+
+struct model *model_map_find(const struct model_map *map, struct slice id)
+{
+    return map->size == 0 ? NULL : map->slots[locate(map, id)];
+}
+
+static void grow(struct model_map *map)
+{
+    struct model_map wide = {.count = map->count,
+                             .size = map->size == 0 ? SIZE_MIN : 2 * map->size};
+    wide.slots = xcalloc(wide.size, sizeof(struct model *));
+    for (size_t i = 0; i < map->size; i++)
+        if (map->slots[i] != NULL)
+            wide.slots[locate(&wide, map->slots[i]->id)] = map->slots[i];
+    free(map->slots);
+    *map = wide;
+}
+
+struct model *model_map_put(struct model_map *map, struct model *m)
+{
+    if (2 * (map->count + 1) > map->size)
+        grow(map);
+    size_t at = locate(map, m->id);
+    struct model *old = map->slots[at];
+    map->slots[at] = m;
+    map->count += old == NULL;
+    return old;
+}
+
+// Moves every later entry of the run whose home does not lie behind the gap.
+static void close_gap(struct model_map *map, size_t gap)
+{
+    size_t mask = map->size - 1;
+    for (size_t at = next(map, gap); map->slots[at] != NULL; at = next(map, at)) {
+        size_t from_home = (at - home(map, map->slots[at]->id)) & mask;
+        if (from_home >= ((at - gap) & mask)) {
+            map->slots[gap] = map->slots[at];
+            gap = at;
+        }
+    }
+    map->slots[gap] = NULL;
+}
+
+struct model *model_map_remove(struct model_map *map, struct slice id)
+{
+    if (map->size == 0)
+        return NULL;
+    size_t at = locate(map, id);
+    struct model *old = map->slots[at];
+    if (old != NULL) {
+        close_gap(map, at);
+        map->count--;
+    }
+    return old;
+}
