@@ -11,6 +11,8 @@
 #include "common/model/digest.h"
 #include "common/model/doc.h"
 
+enum { MODEL_RECORD_MAX = 64 * 1024 }; // a record of this length is invalid
+
 // Immutable after it was made; counted by reference (one thread).
 struct model {
     unsigned refs;
@@ -29,15 +31,17 @@ struct model {
 };
 
 // From a stored record (Redis, log entry): the one validator. NULL when it is
-// not a valid record; why goes to mistakes (may be NULL). Returns one reference.
+// not a valid record; why goes to mistakes (may be NULL). Members that this
+// version does not know are passed over. Whether the record's id is the one that
+// it was stored under is for the caller to check. Returns one reference.
 CM_MUST_CHECK struct model *model_parse(struct slice record, struct mistakes *mistakes);
 struct model *model_ref(struct model *m);
 void model_unref(struct model *m); // NULL is fine
 
 // The record form, canonical and compact, members in this order: id,
 // display_name, created, owned_by, context_length, max_completion_tokens,
-// architecture, capabilities, status, revision. Unknown numbers and empty
-// capabilities are left out. doc must have passed model_complete.
+// architecture, capabilities (names ascending), status, revision. Unknown numbers
+// and empty capabilities are left out. doc must have passed model_complete.
 void model_write_record(struct buf *out, const json_t *doc, uint64_t revision);
 
 // Checks a document that a client wrote for model `id` and completes it with
@@ -47,7 +51,7 @@ void model_write_record(struct buf *out, const json_t *doc, uint64_t revision);
 // Read-only members (object, type, created_at, root, revision, and id when it
 // equals `id`) are ignored; an unknown member, a wrong type or another id is a
 // mistake. Returns a new document holding exactly the writable members plus id,
-// or NULL with mistakes.
+// or NULL with mistakes (may be NULL). doc may be any JSON value.
 CM_MUST_CHECK json_t *model_complete(const json_t *doc, struct slice id, int64_t now_s,
                                      struct mistakes *mistakes);
 // RFC 7396 merge of patch onto a completed document (the stored record), then
@@ -56,5 +60,6 @@ CM_MUST_CHECK json_t *model_patch(const json_t *stored, const json_t *patch, str
                                   int64_t now_s, struct mistakes *mistakes);
 // True when both say the same but for the revision.
 bool model_same(const json_t *a, const json_t *b);
-// The admin's shape: the public object plus status and revision.
-void model_write_admin(struct buf *out, struct slice record);
+// Appends the admin's shape: the public object plus status and revision. False,
+// and nothing appended, when record is not a valid record.
+bool model_write_admin(struct buf *out, struct slice record);
