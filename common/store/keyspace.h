@@ -6,7 +6,7 @@
 
 #include "common/model/secret.h"
 
-enum { KEYSPACE_NAME_MAX = 384, KEYSPACE_PREFIX_MAX = 32 };
+enum { KEYSPACE_NAME_MAX = 384, KEYSPACE_PREFIX_MAX = 32, KEYSPACE_ID_MAX = 300 };
 
 // Names that do not depend on an object, made once. NUL-ended.
 struct keyspace {
@@ -22,7 +22,8 @@ struct keyspace {
 // prefix: 1..32 of [A-Za-z0-9_.:-]; false otherwise.
 CM_MUST_CHECK bool keyspace_init(struct keyspace *k, struct slice prefix, uint32_t database);
 
-// Names of single objects, NUL-ended; the length without NUL is returned.
+// Names of single objects, NUL-ended; the length without NUL is returned. An id
+// must leave room for the rest of the name: at most KEYSPACE_ID_MAX bytes.
 // "{cm}:key:<sha256 hex>", "{cm}:refs:<model id>", "{cm}:gone:<key id>", "{cm}:idem:<hex>".
 size_t keyspace_key(const struct keyspace *k, const struct secret_digest *digest,
                     char out[KEYSPACE_NAME_MAX]);

@@ -17,32 +17,43 @@ struct redis_options {
     const struct redis_url *url; // must outlive the connection
     const char *name;            // CLIENT SETNAME
     uint32_t connect_timeout_ms; // 300
-    uint32_t reply_timeout_ms;   // a reply later than this drops the connection
-    uint32_t max_in_flight;      // commands waiting for a reply
+    // Silence for this long while a reply is due drops the connection. A large
+    // reply may take longer as long as it keeps coming (ten times this at most).
+    uint32_t reply_timeout_ms;
+    uint32_t max_in_flight; // commands waiting for a reply
     // Subscriber mode: channels (NUL-ended names, NULL-ended list, must outlive
-    // it) are subscribed on every connect; redis_command is not allowed.
+    // it) are subscribed on every connect; redis_command is not allowed. NULL:
+    // a connection for commands.
     const char *const *channels;
     void (*on_message)(void *ctx, struct slice channel, struct slice payload);
-    // up: connected, authenticated, database chosen, ROLE is master (or the
-    // channels are subscribed). down: the connection is gone and every command
-    // in flight has been answered with NULL. Alternating, starting with up.
+    // up: connected, authenticated, database chosen, ROLE is master and, with
+    // channels, all of them subscribed. down: the connection is gone and every
+    // command in flight has been answered with NULL. Alternating, starting with
+    // up. May be NULL.
     void (*on_link)(void *ctx, bool up);
     void *ctx;
 };
 
 // Starts connecting in the next turn of the loop; retries for ever (50 ms * 1.6
-// up to 1 s, +-50 % jitter; so at most about one connect a second).
+// up to 1 s, +-50 % jitter; so at most about one connect a second). While it is
+// up, Redis is asked once a second whether it is there and still the master.
+// SIGPIPE is ignored in the whole process from here on.
 CM_MUST_CHECK struct redis *redis_open(uv_loop_t *loop, const struct redis_options *options);
 // Ends it. Commands in flight get NULL; on_link(false) is not called. The
 // memory is gone when on_closed (may be NULL) runs, in a later turn.
 void redis_close(struct redis *r, void (*on_closed)(void *ctx), void *ctx);
 bool redis_is_up(const struct redis *r);
+// How many commands redis_command takes at this moment; 0 when it is not up.
+size_t redis_room(const struct redis *r);
+uv_loop_t *redis_loop(const struct redis *r);
 // Drops the connection now, as a failed one (what came back made no sense);
 // allowed inside callbacks.
 void redis_fail(struct redis *r, const char *why);
 
 // reply NULL: no answer will come (connection lost, deadline); it may have been
-// executed. An error reply is a reply (reply_is_error).
+// executed. An error reply is a reply (reply_is_error); one that says that this
+// is no usable master any more (READONLY, LOADING, MASTERDOWN, NOAUTH) drops the
+// connection after on_reply.
 typedef void (*redis_on_reply)(void *ctx, const struct redisReply *reply);
 // Sends one command. False: not up or too many in flight; nothing was sent and
 // on_reply will not run. Else on_reply runs exactly once, later. on_reply may be NULL.

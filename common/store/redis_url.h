@@ -22,7 +22,9 @@ enum { REDIS_URL_ERROR_MAX = 200 };
 // redis://[user[:password]@]host[:port][/db] (percent-encoding in user and
 // password), unix:///path, [v6] hosts. rediss:// and redis+sentinel:// are
 // refused with a line that says how. On error *out is unchanged and error is a
-// NUL-ended sentence.
+// NUL-ended phrase that repeats nothing of text (it may hold a password).
 CM_MUST_CHECK bool redis_url_parse(struct slice text, struct redis_url *out,
                                    char error[REDIS_URL_ERROR_MAX]);
+// Takes the place of the URL's own password (CM_REDIS_PASSWORD); copied, empty = none.
+void redis_url_set_password(struct redis_url *url, struct slice password);
 void redis_url_fini(struct redis_url *url); // wipes the password

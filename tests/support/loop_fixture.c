@@ -4,6 +4,7 @@
 #include "tests/support/loop_fixture.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "common/base/clock.h"
 #include "tests/support/test.h"
@@ -31,16 +32,40 @@ void loop_close(uv_loop_t *loop)
     }
 }
 
-void loop_run_until(uv_loop_t *loop, bool (*check)(void *ctx), void *ctx, unsigned ms)
+bool loop_try_until(uv_loop_t *loop, bool (*check)(void *ctx), void *ctx, unsigned ms)
 {
     uint64_t end = clock_boot_ms() + ms;
     while (!check(ctx)) {
         if (clock_boot_ms() >= end)
-            fail_msg("it did not happen within %u ms", ms);
+            return false;
         uv_run(loop, UV_RUN_NOWAIT);
         if (!check(ctx))
             uv_sleep(1);
     }
+    return true;
+}
+
+void loop_run_until(uv_loop_t *loop, bool (*check)(void *ctx), void *ctx, unsigned ms)
+{
+    if (!loop_try_until(loop, check, ctx, ms))
+        fail_msg("it did not happen within %u ms", ms);
+}
+
+struct counter {
+    const size_t *count;
+    size_t at_least;
+};
+
+static bool is_reached(void *ctx)
+{
+    const struct counter *c = ctx;
+    return *c->count >= c->at_least;
+}
+
+bool loop_try_count(uv_loop_t *loop, const size_t *count, size_t at_least, unsigned ms)
+{
+    struct counter c = {count, at_least};
+    return loop_try_until(loop, is_reached, &c, ms);
 }
 
 static bool flag_is_set(void *flag)
@@ -60,4 +85,19 @@ void loop_run_for(uv_loop_t *loop, unsigned ms)
         uv_run(loop, UV_RUN_NOWAIT);
         uv_sleep(1);
     }
+}
+
+int loop_fixture_setup(void **state)
+{
+    uv_loop_t *loop = xmalloc(sizeof(*loop));
+    loop_open(loop);
+    *state = loop;
+    return 0;
+}
+
+int loop_fixture_teardown(void **state)
+{
+    loop_close(*state);
+    free(*state);
+    return 0;
 }

@@ -14,5 +14,12 @@ void loop_close(uv_loop_t *loop);
 void loop_run_until(uv_loop_t *loop, bool (*check)(void *ctx), void *ctx, unsigned ms);
 // The same for a flag that a callback sets.
 void loop_run_until_set(uv_loop_t *loop, const bool *flag, unsigned ms);
+// The same without failing: does it hold in time?
+bool loop_try_until(uv_loop_t *loop, bool (*check)(void *ctx), void *ctx, unsigned ms);
+bool loop_try_count(uv_loop_t *loop, const size_t *count, size_t at_least, unsigned ms);
 // Turns the loop for that time.
 void loop_run_for(uv_loop_t *loop, unsigned ms);
+
+// cmocka's setup and teardown for a test that needs only a loop: *state is it.
+int loop_fixture_setup(void **state);
+int loop_fixture_teardown(void **state);
