@@ -48,10 +48,13 @@ enum metric_row {
     METRIC_FILL_RETRIES,    // the guard marked a fill and it read again
     METRIC_FILLS_IN_FLIGHT, // gauge
 
-    METRIC_FEED_STATE, // gauge; five rows, in enum feed_state's order: 1 for the current one
+    // Gauges that the ops child computes from the block at scrape time; workers
+    // leave these rows alone. Five states, in enum feed_state's order.
+    METRIC_FEED_STATE,
     METRIC_FEED_STATE_END = METRIC_FEED_STATE + 4,
-    METRIC_FEED_REVISION,      // gauge
-    METRIC_FEED_CONFIRMED_AGE, // gauge, milliseconds; computed from the block at scrape time
+    METRIC_FEED_REVISION,
+    METRIC_FEED_CONFIRMED_AGE, // milliseconds
+
     METRIC_FEED_RELOADS,
     METRIC_FEED_RELOAD_ABORTS,
     METRIC_FEED_GAPS,

@@ -15,17 +15,22 @@
 #include "common/base/metrics.h"
 #include "services/metrics_table.h"
 
-enum { SHM_BLOCKS_PER_SLOT = 2, SHM_STALL_MS = 1000 };
+enum {
+    SHM_BLOCKS_PER_SLOT = 2,
+    SHM_STALL_MS = 1000, // a loop that has not turned for so long gets help
+    SHM_SILENT_MS = 5000 // and after this it is given up
+};
 
 // Written by its process except where noted. Relaxed atomics: readers want
 // recent values, not a consistent set.
 struct shm_block {
     _Alignas(64) _Atomic int32_t pid; // supervisor; 0 = vacant
     _Atomic uint64_t incarnation;     // supervisor
-    _Atomic uint64_t deadline_ms;     // supervisor, before SIGTERM: boot time by which to have left
-    _Atomic uint64_t heartbeat_ms;    // boot time of the loop's last turn; at least every 500 ms
-    _Atomic bool accepting;           // it takes connections from its own slot's socket
-    _Atomic bool ready;               // it has a catalog and is not draining
+    _Atomic uint64_t replaces;     // supervisor: the latest incarnation of the slot that has ended
+    _Atomic uint64_t deadline_ms;  // supervisor, before SIGTERM: boot time by which to have left
+    _Atomic uint64_t heartbeat_ms; // boot time of the loop's last turn; at least every 500 ms
+    _Atomic bool accepting;        // it takes connections from its own slot's socket
+    _Atomic bool ready;            // it has a catalog and is not draining
     _Atomic bool draining;
     _Atomic uint32_t feed_state;  // enum feed_state
     _Atomic uint32_t feed_reason; // enum feed_reason
@@ -61,7 +66,7 @@ uint64_t shm_restarts(const struct shm *m);
 
 // Supervisor: claims a vacant block for a child about to start; fold ends it:
 // its counters join the totals and the block is vacant again.
-void shm_block_claim(struct shm_block *b, uint64_t incarnation);
+void shm_block_claim(struct shm_block *b, uint64_t incarnation, uint64_t replaces);
 void shm_block_fold(struct shm *m, struct shm_block *b, bool unexpected);
 // Counter rows: folded ones plus those of all live blocks, never falling between
 // two calls. Gauge rows are 0.

@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "services/heritage.h"
 #include "services/settings.h"
 #include "services/shm.h"
 
@@ -12,10 +13,14 @@ struct worker_start {
     const struct settings *settings;
     unsigned slot;
     uint64_t incarnation;
-    const char *id;       // "<8 hex of the supervisor's instance>-<slot>-<incarnation>"
-    const char *replaces; // id of the predecessor in the slot, or ""
+    const char *id; // "<8 hex of the supervisor's instance>-<slot>-<incarnation>"
     struct shm *shm;
-    struct shm_block *block; // its own
+    // Its own. block->replaces may rise while it runs: in a roll the predecessor
+    // ends after the successor has started. Every ack names it, by
+    // heritage_id(heritage, block->replaces, ...) ("" for 0): the roster then
+    // forgets that incarnation of the slot and all before it.
+    struct shm_block *block;
+    const struct heritage *heritage;
     // Listening sockets of all slots, shm_slots of them. Every worker holds all;
     // it accepts on listeners[slot], and on a neighbour's while that slot is not
     // covered (shm_slot_covered). When it drains it stops listening and closes

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// Replacing the workers one by one without losing a connection (SIGUSR2).
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "services/crew.h"
+
+enum roll_step { ROLL_IDLE, ROLL_NEXT, ROLL_WAIT_ABLE, ROLL_WAIT_GONE };
+
+// Zeroed = idle.
+struct roll {
+    enum roll_step step;
+    bool again; // asked for once more meanwhile
+    unsigned slot;
+    uint64_t deadline_ms;
+};
+
+void roll_request(struct roll *r);
+// Takes the next step if it is due. drain_ms: what the old one gets to leave.
+void roll_tick(struct roll *r, struct crew *c, unsigned slots, uint64_t drain_ms, uint64_t now_ms);
