@@ -2,31 +2,9 @@
 #include "common/model/gzip.h"
 
 #include <stdlib.h>
-#include <string.h>
-#include <zlib.h>
 
+#include "tests/support/inflate.h"
 #include "tests/support/test.h"
-
-// Inflates one whole member; fails on anything that is left over.
-static void inflate_member(struct slice member, struct buf *out)
-{
-    z_stream z = {0};
-    assert_int_equal(inflateInit2(&z, 15 + 16), Z_OK); // gzip alone, checksum checked
-    z.next_in = (z_const Bytef *)member.ptr;
-    z.avail_in = (uInt)member.len;
-    int status;
-    do {
-        buf_reserve(out, 65536);
-        size_t room = out->cap - out->len;
-        z.next_out = (Bytef *)out->ptr + out->len;
-        z.avail_out = (uInt)room;
-        status = inflate(&z, Z_NO_FLUSH);
-        out->len += room - z.avail_out;
-    } while (status == Z_OK);
-    assert_int_equal(status, Z_STREAM_END);
-    assert_int_equal(z.avail_in, 0);
-    inflateEnd(&z);
-}
 
 // Text that compresses somewhat, or not at all.
 static void append_random(struct buf *out, size_t len, bool noise)
