@@ -7,36 +7,13 @@
 #include <stdlib.h>
 
 #include "common/base/buf.h"
-
-struct span {
-    size_t from, len;
-};
-
-// Returns where the line's id stands in out.
-static struct span write_line(struct buf *out, const struct alias *alias, const struct model *m)
-{
-    buf_append_str(out, "{\"id\":");
-    struct span id = {.from = out->len};
-    doc_write_string(out, alias->name);
-    id.len = out->len - id.from;
-    buf_append_slice(out, m->middle);
-    buf_append_str(out, ",\"root\":");
-    buf_append_slice(out, m->id_json);
-    buf_append_char(out, '}');
-    return id;
-}
-
-static struct slice cut(const struct buf *text, struct span part)
-{
-    return slice_make(text->ptr + part.from, part.len);
-}
+#include "common/model/aliased.h"
 
 // Fills text and lines (which point into it); returns how many lines there are.
 static size_t write_lines(struct buf *text, struct list_lines *lines, const struct catalog *c,
                           const struct alias_set *set)
 {
-    struct span first = {0};
-    struct span last = {0};
+    size_t first_id_len = 0;
     size_t count = 0;
     for (size_t i = 0; i < set->count; i++) {
         const struct model *m = catalog_find(c, set->items[i].target);
@@ -44,12 +21,16 @@ static size_t write_lines(struct buf *text, struct list_lines *lines, const stru
             continue;
         if (count > 0)
             buf_append_char(text, ',');
-        last = write_line(text, &set->items[i], m);
+        size_t id_len = aliased_write_head(text, set->items[i].name);
+        buf_append_slice(text, m->middle);
+        aliased_write_tail(text, m);
         if (count++ == 0)
-            first = last;
+            first_id_len = id_len;
     }
-    if (count > 0)
-        *lines = (struct list_lines){buf_slice(text), cut(text, first), cut(text, last)};
+    if (count > 0) {
+        lines->text = buf_slice(text);
+        lines->first_id_json = slice_make(text->ptr + ALIASED_ID_AT, first_id_len);
+    }
     return count;
 }
 

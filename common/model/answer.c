@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/base/buf.h"
+#include "common/model/aliased.h"
 
 // Below this, compressing saves less than a packet.
 enum { GZIP_FROM = 1024 };
@@ -68,14 +69,11 @@ static void add_aliased(struct answer *out, const struct arena *arena, const str
                         struct slice name)
 {
     struct buf text = {0};
-    buf_append_str(&text, "{\"id\":");
-    doc_write_string(&text, name);
+    (void)aliased_write_head(&text, name);
     add(out, copy(arena, buf_slice(&text)));
     add(out, m->middle);
     buf_clear(&text);
-    buf_append_str(&text, ",\"root\":");
-    buf_append_slice(&text, m->id_json);
-    buf_append_char(&text, '}');
+    aliased_write_tail(&text, m);
     add(out, copy(arena, buf_slice(&text)));
     buf_fini(&text);
 }

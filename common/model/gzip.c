@@ -11,15 +11,17 @@
 #include <limits.h>
 #include <zlib.h>
 
-enum { RAW_DEFLATE = -15, MEMORY_LEVEL = 8 };
+// Level 5 gives up 1 % of size against zlib's default for 2/3 of its time, which
+// a worker's other requests wait for.
+enum { LEVEL = 5, RAW_DEFLATE = -15, MEMORY_LEVEL = 8 };
 
 static z_stream *compressor(void)
 {
     static z_stream stream;
     static bool ready;
     if (!ready) {
-        int status = deflateInit2(&stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, RAW_DEFLATE,
-                                  MEMORY_LEVEL, Z_DEFAULT_STRATEGY);
+        int status =
+            deflateInit2(&stream, LEVEL, Z_DEFLATED, RAW_DEFLATE, MEMORY_LEVEL, Z_DEFAULT_STRATEGY);
         CM_ASSERT(status == Z_OK);
         ready = true;
     }

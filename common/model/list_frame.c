@@ -12,29 +12,26 @@
 // Shorter openings (that of a list without aliases) gain nothing by deflate.
 enum { DEFLATE_FROM = 256 };
 
-static void write_opening(struct buf *out, const struct list_body *body,
-                          const struct list_lines *lines)
+static void write_opening(struct buf *out, const struct list_lines *lines)
 {
     buf_append_str(out, "{\"object\":\"list\",\"data\":[");
     buf_append_slice(out, lines->text);
-    if (lines->text.len > 0 && body->length > 0)
+    if (lines->text.len > 0)
         buf_append_char(out, ',');
 }
 
-// The first of the two that is there, or null.
-static void write_id(struct buf *out, struct slice id_json, struct slice other_json)
+static void write_id(struct buf *out, struct slice id_json)
 {
-    struct slice id = id_json.len > 0 ? id_json : other_json;
-    buf_append_slice(out, id.len > 0 ? id : SLICE_LIT("null"));
+    buf_append_slice(out, id_json.len > 0 ? id_json : SLICE_LIT("null"));
 }
 
 static void write_closing(struct buf *out, const struct list_body *body,
                           const struct list_lines *lines)
 {
     buf_append_str(out, "],\"has_more\":false,\"first_id\":");
-    write_id(out, lines->first_id_json, body->first_id_json);
+    write_id(out, lines->text.len > 0 ? lines->first_id_json : body->first_id_json);
     buf_append_str(out, ",\"last_id\":");
-    write_id(out, body->last_id_json, lines->last_id_json);
+    write_id(out, body->last_id_json);
     buf_append_char(out, '}');
 }
 
@@ -66,7 +63,8 @@ void list_frame_init(struct list_frame *frame, const struct list_body *body,
                      const struct list_lines *lines)
 {
     struct buf text = {0};
-    write_opening(&text, body, lines);
+    CM_ASSERT(lines->text.len == 0 || body->length > 0);
+    write_opening(&text, lines);
     frame->plain.opening = buf_keep(&text);
     write_closing(&text, body, lines);
     frame->plain.closing = buf_keep(&text);

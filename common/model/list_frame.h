@@ -18,10 +18,11 @@ struct list_body {
     struct digest digest;                     // the same for the same text only
 };
 
-// The alias lines before it, joined by ",".
+// The alias lines before it, joined by ",". A line has its target in the body,
+// so there are none before an empty one.
 struct list_lines {
     struct slice text;
-    struct slice first_id_json, last_id_json; // empty when there is no line
+    struct slice first_id_json; // empty when there is no line
 };
 
 struct list_face {
