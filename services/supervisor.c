@@ -242,7 +242,8 @@ static void supervise(struct supervisor *s, const sigset_t *set)
         advance(s, now_ms);
         if (s->phase != GONE) {
             crew_tick(s->crew, now_ms);
-            on_signal(s, wait_signal(s, set), clock_boot_ms());
+            int signal = wait_signal(s, set);
+            on_signal(s, signal, clock_boot_ms());
         }
     }
 }

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// cm-models: which role is asked for. Without an argument it is the supervisor;
+// --worker and --ops are what the supervisor starts itself as.
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "common/base/log.h"
+#include "services/heritage.h"
+#include "services/ops.h"
+#include "services/supervisor.h"
+#include "services/worker.h"
+
+enum { EXIT_USAGE = 2 };
+
+static bool load(struct settings *s)
+{
+    struct buf errors = {0};
+    bool ok = settings_load(s, environ, &errors);
+    if (!ok)
+        fprintf(stderr, "cm-models: the settings cannot be used:\n%s", buf_cstr(&errors));
+    buf_fini(&errors);
+    if (ok)
+        log_set_level((enum log_level)s->log_level);
+    return ok;
+}
+
+static int run_worker(const struct settings *s, const struct heritage *h, struct shm *m)
+{
+    char id[HERITAGE_ID_MAX + 1];
+    int listeners[SETTINGS_WORKERS_MAX];
+    heritage_id(h, h->incarnation, id);
+    for (unsigned i = 0; i < shm_slots(m); i++)
+        listeners[i] = HERITAGE_FD_MAPPING + 1 + (int)i;
+    struct worker_start start = {.settings = s,
+                                 .slot = h->slot,
+                                 .incarnation = h->incarnation,
+                                 .id = id,
+                                 .shm = m,
+                                 .block = shm_block(m, h->slot, h->block),
+                                 .heritage = h,
+                                 .listeners = listeners};
+    return worker_run(&start);
+}
+
+static int run_ops(const struct settings *s, const struct heritage *h, struct shm *m)
+{
+    struct ops_start start = {.settings = s,
+                              .shm = m,
+                              .block = shm_block(m, h->slot, h->block),
+                              .listener = HERITAGE_FD_MAPPING + 1};
+    return ops_run(&start);
+}
+
+static int run_child(struct settings *s, const struct heritage *h)
+{
+    static char instance[32];
+    bool is_worker = h->role == HERITAGE_WORKER;
+    if (is_worker)
+        snprintf(instance, sizeof(instance), "worker %u", h->slot);
+    else
+        snprintf(instance, sizeof(instance), "ops");
+    log_init("cm-models", instance);
+    prctl(PR_SET_NAME, is_worker ? "cm-worker" : "cm-ops");
+    if (!load(s))
+        return EXIT_USAGE;
+    struct shm *m = shm_attach(HERITAGE_FD_MAPPING);
+    if (m == NULL || h->slot > shm_slots(m) || (h->slot == shm_slots(m)) == is_worker) {
+        LOG_ERROR("bad_heritage", LOG_CSTR("hint", "--worker and --ops are internal"));
+        return EXIT_USAGE;
+    }
+    // "auto" may mean something else by now; the supervisor's count is the truth.
+    s->workers = shm_slots(m);
+    int status = is_worker ? run_worker(s, h, m) : run_ops(s, h, m);
+    shm_detach(m);
+    return status;
+}
+
+static int run_supervisor(struct settings *s)
+{
+    log_init("cm-models", "supervisor");
+    return load(s) ? supervisor_run(s) : EXIT_USAGE;
+}
+
+static int check_config(struct settings *s)
+{
+    if (!load(s))
+        return EXIT_USAGE;
+    settings_print_effective(s, stdout);
+    return EXIT_SUCCESS;
+}
+
+static int run(int argc, char **argv, struct settings *s)
+{
+    struct heritage h;
+    if (argc == 1)
+        return run_supervisor(s);
+    if (heritage_parse(argc - 1, argv + 1, &h))
+        return run_child(s, &h);
+    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+        settings_print_help(stdout);
+        return EXIT_SUCCESS;
+    }
+    if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+        puts("cm-models " CM_VERSION);
+        return EXIT_SUCCESS;
+    }
+    if (argc == 2 && strcmp(argv[1], "--check-config") == 0)
+        return check_config(s);
+    fprintf(stderr, "usage: cm-models [--help | --version | --check-config]\n");
+    return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    struct settings s = {0};
+    signal(SIGPIPE, SIG_IGN); // stderr may be a pipe whose reader has left
+    int status = run(argc, argv, &s);
+    settings_free(&s);
+    return status;
+}
