@@ -50,13 +50,17 @@ void commit_idem(struct commit *c, struct slice digest_hex, struct slice outcome
 size_t commit_records(const struct commit *c); // models and keys so far, against COMMIT_RECORDS_MAX
 bool commit_is_empty(const struct commit *c);  // no model, key or document operation
 
-// log_keep, log_keep_bytes bound the log. on_done runs exactly once, later;
-// outcome is the stored one with COMMIT_REPLAY, Redis' words with COMMIT_REFUSED.
+// log_keep, log_keep_bytes bound the log (reached in steps of 16 entries a write;
+// the newest entry always stays); the audit trail keeps about log_keep entries.
+// on_done runs exactly once, later, and may destroy c; outcome is the stored one
+// with COMMIT_REPLAY, Redis' words with COMMIT_REFUSED, valid inside on_done.
+// c may be sent again after on_done: it is the same change.
 void commit_send(struct commit *c, struct redis *r, uint64_t log_keep, uint64_t log_keep_bytes,
                  void (*on_done)(void *ctx, enum commit_status status, struct slice outcome),
                  void *ctx);
 
-// Creates the history (revision 0) in an empty store; refuses when there is a
-// head or a log. COMMIT_OK, COMMIT_CONFLICT, COMMIT_REFUSED, COMMIT_UNAVAILABLE, COMMIT_UNKNOWN.
+// Creates the history (revision 0) in an empty store. COMMIT_OK; COMMIT_CONFLICT
+// when there is a head, a log, an audit trail, models or keys; COMMIT_REFUSED,
+// COMMIT_UNAVAILABLE, COMMIT_UNKNOWN as above. on_done runs exactly once, later.
 void commit_init_history(struct redis *r, const struct keyspace *k,
                          void (*on_done)(void *ctx, enum commit_status status), void *ctx);

@@ -33,13 +33,14 @@ size_t fetch_log_change(struct fetch *f,
                         uint64_t revision); // the change id (hex) of that revision, or none
 size_t fetch_fleet(struct fetch *f);        // list: worker id, ack, ...
 
-// ok false: Redis did not answer (all of it); results are empty then. on_done runs
-// exactly once, in a later turn; results live until fetch_destroy. May be sent again
-// after on_done (results are replaced).
+// ok false: Redis did not answer, or not all of it, or refused a part (logged), or
+// the connection has no room for so many commands; results are empty then. on_done
+// runs exactly once, in a later turn, and may destroy f; results live until
+// fetch_destroy. May be sent again after on_done (results are replaced).
 void fetch_send(struct fetch *f, void (*on_done)(void *ctx, bool ok), void *ctx);
 
 enum head_status fetch_head(const struct fetch *f, struct head *out);
-// SLICE_NONE with ptr NULL when there is none.
+// ptr NULL when there is none. Of a list: its first.
 struct slice fetch_result(const struct fetch *f, size_t slot);
 size_t fetch_list_count(const struct fetch *f, size_t slot);
 struct slice fetch_list_at(const struct fetch *f, size_t slot, size_t i);

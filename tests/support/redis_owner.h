@@ -11,7 +11,7 @@ struct redis_owner {
     struct redis *redis;
     size_t ups, downs, messages, replies, nones, errors;
     bool up, closed;
-    char last[64];   // "channel=payload", or the bytes of the last reply
+    char last[1024]; // "channel=payload", or the bytes of the last reply
     int64_t integer; // of the last reply that was one
     size_t nones_at_down;
 };

@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: Apache-2.0
+// Builds the one script call that makes a revision.
+//
+// The caller names what changes; each operation adds its rows (a command on one
+// key), its line for the log, its part of the digest and, as long as there is
+// room, its key in the bell. commit_send puts the fixed part before the rows.
+// The script is asked for by its hash first; a Redis that does not know it (first
+// write after a restart) gets it whole. That is safe to repeat: NOSCRIPT means
+// that nothing has run.
+#include "common/store/commit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/buf.h"
+#include "common/model/bell.h"
+#include "common/model/oplog.h"
+#include "common/store/later.h"
+#include "common/store/scripts.h"
+#include "common/store/words.h"
+
+enum {
+    FIXED_KEYS = 4,
+    FIXED_ARGS = 15,
+    COMMAND_WORDS = 3, // EVALSHA, script, number of keys
+};
+
+struct commit {
+    const struct keyspace *k;
+    struct head base;
+    uint64_t change;
+    struct digest digest;
+    uint64_t models;
+    struct buf ops;
+    struct bell bell;
+    struct words row_keys, row_args;
+    struct buf audit;
+    struct words idem; // key, outcome
+    size_t records, documents;
+    // While it is under way.
+    struct redis *r;
+    uint64_t log_keep, log_keep_bytes;
+    bool whole; // the script's text was sent, not its hash
+    void (*on_done)(void *ctx, enum commit_status status, struct slice outcome);
+    void *ctx;
+};
+
+struct commit *commit_create(const struct keyspace *k, const struct head *base)
+{
+    struct commit *c = xcalloc(1, sizeof(*c));
+    c->k = k;
+    c->base = *base;
+    c->change = head_new_id();
+    c->digest = base->digest;
+    c->models = base->models;
+    c->bell = (struct bell){.epoch = base->epoch,
+                            .revision = base->revision + 1,
+                            .change = c->change,
+                            .previous = base->change};
+    return c;
+}
+
+void commit_destroy(struct commit *c)
+{
+    if (c == NULL)
+        return;
+    CM_ASSERT(c->r == NULL);
+    buf_fini(&c->ops);
+    words_fini(&c->row_keys);
+    words_fini(&c->row_args);
+    buf_fini(&c->audit);
+    words_fini(&c->idem);
+    free(c);
+}
+
+uint64_t commit_revision(const struct commit *c)
+{
+    return c->base.revision + 1;
+}
+
+uint64_t commit_change(const struct commit *c)
+{
+    return c->change;
+}
+
+size_t commit_records(const struct commit *c)
+{
+    return c->records;
+}
+
+bool commit_is_empty(const struct commit *c)
+{
+    return c->records == 0 && c->documents == 0;
+}
+
+// --- rows
+
+static void add_row(struct commit *c, const char *command, struct slice key, size_t argc)
+{
+    words_add(&c->row_keys, key);
+    words_add(&c->row_args, slice_of(command));
+    words_add_u64(&c->row_args, argc);
+}
+
+static void add_row1(struct commit *c, const char *command, const char *key, struct slice arg)
+{
+    add_row(c, command, slice_of(key), 1);
+    words_add(&c->row_args, arg);
+}
+
+static void add_row2(struct commit *c, const char *command, const char *key, struct slice arg1,
+                     struct slice arg2)
+{
+    add_row(c, command, slice_of(key), 2);
+    words_add(&c->row_args, arg1);
+    words_add(&c->row_args, arg2);
+}
+
+// SET key value [EX seconds]; ttl_s 0 = for ever.
+static void add_set(struct commit *c, struct slice key, struct slice value, uint64_t ttl_s)
+{
+    add_row(c, "SET", key, ttl_s > 0 ? 3 : 1);
+    words_add(&c->row_args, value);
+    if (ttl_s > 0) {
+        words_add(&c->row_args, SLICE_LIT("EX"));
+        words_add_u64(&c->row_args, ttl_s);
+    }
+}
+
+void commit_put_model(struct commit *c, struct slice id, struct slice old_record,
+                      struct slice record)
+{
+    if (old_record.ptr != NULL)
+        c->digest = digest_subtract(c->digest, digest_record(id, old_record));
+    else
+        c->models++;
+    c->digest = digest_add(c->digest, digest_record(id, record));
+    c->records++;
+    oplog_add_model(&c->ops, id, record);
+    add_row2(c, "HSET", c->k->models, id, record);
+}
+
+void commit_remove_model(struct commit *c, struct slice id, struct slice old_record)
+{
+    CM_ASSERT(c->models > 0);
+    c->digest = digest_subtract(c->digest, digest_record(id, old_record));
+    c->models--;
+    c->records++;
+    oplog_add_remove(&c->ops, id);
+    add_row1(c, "HDEL", c->k->models, id);
+}
+
+void commit_put_key(struct commit *c, const struct secret_digest *digest, struct slice record,
+                    bool deny, uint64_t ttl_s)
+{
+    char name[KEYSPACE_NAME_MAX];
+    size_t len = keyspace_key(c->k, digest, name);
+    add_set(c, slice_make(name, len), record, ttl_s);
+    c->records++;
+    oplog_add_key(&c->ops, digest, deny);
+    if (c->bell.key_count < BELL_KEYS_MAX)
+        c->bell.keys[c->bell.key_count++] = (struct bell_key){.deny = deny, .digest = *digest};
+}
+
+void commit_put_document(struct commit *c, struct slice key_id, struct slice document)
+{
+    c->documents++;
+    add_row2(c, "HSET", c->k->keys, key_id, document);
+    add_row2(c, "ZADD", c->k->key_order, SLICE_LIT("0"), key_id);
+}
+
+void commit_revoke_document(struct commit *c, struct slice key_id, struct slice document,
+                            int64_t now_s)
+{
+    char name[KEYSPACE_NAME_MAX];
+    struct buf score = {0};
+    c->documents++;
+    add_row1(c, "HDEL", c->k->keys, key_id);
+    add_row1(c, "ZREM", c->k->key_order, key_id);
+    size_t len = keyspace_gone(c->k, key_id, name);
+    add_set(c, slice_make(name, len), document, COMMIT_TOMBSTONE_S);
+    buf_append_i64(&score, now_s);
+    add_row2(c, "ZADD", c->k->gone_order, buf_slice(&score), key_id);
+    // The index forgets with the documents, which expire by themselves.
+    buf_clear(&score);
+    buf_append_i64(&score, now_s - COMMIT_TOMBSTONE_S);
+    add_row2(c, "ZREMRANGEBYSCORE", c->k->gone_order, SLICE_LIT("-inf"), buf_slice(&score));
+    buf_fini(&score);
+}
+
+void commit_add_ref(struct commit *c, struct slice model_id, struct slice key_id)
+{
+    char name[KEYSPACE_NAME_MAX];
+    keyspace_refs(c->k, model_id, name);
+    add_row1(c, "SADD", name, key_id);
+}
+
+void commit_remove_ref(struct commit *c, struct slice model_id, struct slice key_id)
+{
+    char name[KEYSPACE_NAME_MAX];
+    keyspace_refs(c->k, model_id, name);
+    add_row1(c, "SREM", name, key_id);
+}
+
+void commit_audit(struct commit *c, struct slice entry)
+{
+    CM_ASSERT(entry.len > 0);
+    buf_clear(&c->audit);
+    buf_append_slice(&c->audit, entry);
+}
+
+void commit_idem(struct commit *c, struct slice digest_hex, struct slice outcome)
+{
+    char name[KEYSPACE_NAME_MAX];
+    CM_ASSERT(outcome.len > 0);
+    size_t len = keyspace_idem(c->k, digest_hex, name);
+    words_clear(&c->idem);
+    words_add(&c->idem, slice_make(name, len));
+    words_add(&c->idem, outcome);
+}
+
+// --- sending
+
+static void add_id(struct words *w, uint64_t id)
+{
+    char hex[HEAD_ID_HEX_LEN + 1];
+    head_id_hex(id, hex);
+    words_add(w, slice_make(hex, HEAD_ID_HEX_LEN));
+}
+
+static void add_fixed_keys(const struct commit *c, struct words *w)
+{
+    words_add(w, slice_of(c->k->head));
+    words_add(w, slice_of(c->k->log));
+    words_add(w, slice_of(c->k->audit));
+    words_add(w, c->idem.count > 0 ? words_at(&c->idem, 0) : slice_of(c->k->head));
+}
+
+// In the order that the script says at its top.
+static void add_fixed_args(const struct commit *c, struct words *w)
+{
+    char digest[DIGEST_HEX_LEN + 1];
+    struct buf bell = {0};
+    digest_hex(c->digest, digest);
+    bell_write(&bell, &c->bell);
+    add_id(w, c->base.epoch);
+    words_add_u64(w, c->base.revision);
+    add_id(w, c->base.change);
+    words_add_u64(w, commit_revision(c));
+    add_id(w, c->change);
+    words_add(w, slice_make(digest, DIGEST_HEX_LEN));
+    words_add_u64(w, c->models);
+    words_add(w, c->ops.len > 0 ? buf_slice(&c->ops) : SLICE_LIT(""));
+    words_add(w, c->audit.len > 0 ? buf_slice(&c->audit) : SLICE_LIT(""));
+    words_add(w, c->idem.count > 0 ? words_at(&c->idem, 1) : SLICE_LIT(""));
+    words_add_u64(w, COMMIT_IDEM_S);
+    words_add(w, slice_of(c->k->bell));
+    words_add(w, buf_slice(&bell));
+    words_add_u64(w, c->log_keep);
+    words_add_u64(w, c->log_keep_bytes);
+    buf_fini(&bell);
+}
+
+static void on_reply(void *ctx, const struct redisReply *reply);
+
+static bool call_script(struct commit *c)
+{
+    struct words fixed = {0};
+    char sha1[SCRIPT_SHA1_LEN + 1];
+    script_sha1(script_commit(), sha1);
+    words_add(&fixed, c->whole ? SLICE_LIT("EVAL") : SLICE_LIT("EVALSHA"));
+    words_add(&fixed, c->whole ? script_commit() : slice_make(sha1, SCRIPT_SHA1_LEN));
+    words_add_u64(&fixed, FIXED_KEYS + c->row_keys.count);
+    add_fixed_keys(c, &fixed);
+    add_fixed_args(c, &fixed);
+    CM_ASSERT(fixed.count == COMMAND_WORDS + FIXED_KEYS + FIXED_ARGS);
+
+    struct slice *argv =
+        xmalloc((fixed.count + c->row_keys.count + c->row_args.count) * sizeof(*argv));
+    size_t argc = 0;
+    for (size_t i = 0; i < COMMAND_WORDS + FIXED_KEYS; i++)
+        argv[argc++] = words_at(&fixed, i);
+    for (size_t i = 0; i < c->row_keys.count; i++)
+        argv[argc++] = words_at(&c->row_keys, i);
+    for (size_t i = COMMAND_WORDS + FIXED_KEYS; i < fixed.count; i++)
+        argv[argc++] = words_at(&fixed, i);
+    for (size_t i = 0; i < c->row_args.count; i++)
+        argv[argc++] = words_at(&c->row_args, i);
+    bool sent = redis_command(c->r, argc, argv, on_reply, c);
+    free(argv);
+    words_fini(&fixed);
+    return sent;
+}
+
+static void finish(struct commit *c, enum commit_status status, struct slice outcome)
+{
+    c->r = NULL;
+    c->on_done(c->ctx, status, outcome); // may destroy c
+}
+
+static void on_reply(void *ctx, const struct redisReply *reply)
+{
+    struct commit *c = ctx;
+    if (reply == NULL) {
+        finish(c, COMMIT_UNKNOWN, SLICE_NONE);
+        return;
+    }
+    if (reply_is_error(reply)) {
+        bool is_missing = slice_starts_with(reply_bytes(reply), SLICE_LIT("NOSCRIPT"));
+        if (!is_missing || c->whole) {
+            finish(c, COMMIT_REFUSED, reply_bytes(reply));
+            return;
+        }
+        c->whole = true;
+        if (!call_script(c))
+            finish(c, COMMIT_UNAVAILABLE, SLICE_NONE);
+        return;
+    }
+    struct slice word = reply_count(reply) > 0 ? reply_bytes(reply_at(reply, 0)) : SLICE_NONE;
+    if (slice_equal(word, SLICE_LIT("OK")))
+        finish(c, COMMIT_OK, SLICE_NONE);
+    else if (slice_equal(word, SLICE_LIT("CONFLICT")))
+        finish(c, COMMIT_CONFLICT, SLICE_NONE);
+    else if (slice_equal(word, SLICE_LIT("REPLAY")) && reply_count(reply) == 2)
+        finish(c, COMMIT_REPLAY, reply_bytes(reply_at(reply, 1)));
+    else
+        finish(c, COMMIT_UNKNOWN, SLICE_NONE); // no answer of our script
+}
+
+static void on_unavailable(void *ctx)
+{
+    finish(ctx, COMMIT_UNAVAILABLE, SLICE_NONE);
+}
+
+void commit_send(struct commit *c, struct redis *r, uint64_t log_keep, uint64_t log_keep_bytes,
+                 void (*on_done)(void *ctx, enum commit_status status, struct slice outcome),
+                 void *ctx)
+{
+    CM_ASSERT(c->r == NULL && c->records <= COMMIT_RECORDS_MAX);
+    c->r = r;
+    c->log_keep = log_keep;
+    c->log_keep_bytes = log_keep_bytes;
+    c->whole = false;
+    c->on_done = on_done;
+    c->ctx = ctx;
+    if (!call_script(c))
+        later_run(redis_loop(r), on_unavailable, c);
+}

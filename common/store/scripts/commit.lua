@@ -1,0 +1,99 @@
+#!lua
+-- SPDX-License-Identifier: Apache-2.0
+-- One revision, all or nothing: everything that can refuse comes before the first
+-- write, because Redis takes nothing back. The log entry is that first write: it
+-- refuses a revision that went backwards.
+--
+-- KEYS  1 head  2 log  3 audit  4 outcome of the idempotent request (the head
+--       where there is none)  5.. one per row
+-- ARGV  1 epoch  2 revision  3 change: the head that the plan was made from
+--       4 new revision  5 new change  6 new digest  7 new number of models
+--       8 operations for the log  9 audit entry, '' = none
+--       10 outcome, '' = not an idempotent request  11 seconds to keep it
+--       12 bell channel  13 bell  14 log entries to keep  15 log bytes to keep
+--       16.. rows: command, number of arguments after the key, these
+-- Gives {'OK'}, {'CONFLICT'} or {'REPLAY', outcome}.
+local head, log, audit, idem = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local revision, ops, bell = ARGV[4], ARGV[8], ARGV[12]
+local has_audit, is_idempotent = ARGV[9] ~= '', ARGV[10] ~= ''
+local FIRST_KEY, FIRST_ARG, TRIM_MAX, ENTRY_OVERHEAD = 5, 16, 16, 64
+local entry = revision .. '-0'
+
+if is_idempotent then
+    local outcome = redis.call('GET', idem)
+    if outcome then return {'REPLAY', outcome} end
+end
+local found = redis.call('HMGET', head, 'epoch', 'rev', 'change', 'logbytes')
+if found[1] ~= ARGV[1] or found[2] ~= ARGV[2] or found[3] ~= ARGV[3] then return {'CONFLICT'} end
+
+-- May this user do all of it? Asked once per command.
+local allowed = {}
+local function is_allowed(command, ...)
+    if not allowed[command] then allowed[command] = redis.acl_check_cmd(command, ...) end
+    return allowed[command]
+end
+for _, words in ipairs({
+    {'XLEN', log}, {'XRANGE', log, '-', '+'}, {'XDEL', log, entry}, {'XADD', audit, entry, 'e', ''},
+    {'SET', idem, ''}, {'HSET', head, 'rev', ''}, {'PUBLISH', bell, ''},
+}) do
+    if not is_allowed(unpack(words)) then
+        return redis.error_reply('NOPERM this user may not ' .. words[1])
+    end
+end
+
+-- Is everything of the type that its row needs?
+local needs = {
+    HSET = 'hash', HDEL = 'hash', SADD = 'set', SREM = 'set',
+    ZADD = 'zset', ZREM = 'zset', ZREMRANGEBYSCORE = 'zset', SET = 'any',
+}
+local fits = {}
+local at = FIRST_ARG
+for i = FIRST_KEY, #KEYS do
+    local command, key, count = ARGV[at], KEYS[i], tonumber(ARGV[at + 1])
+    if not is_allowed(command, key, unpack(ARGV, at + 2, at + 1 + count)) then
+        return redis.error_reply('NOPERM this user may not ' .. command)
+    end
+    local kind = needs[command]
+    if kind ~= 'any' and fits[key] ~= kind then
+        local is = redis.call('TYPE', key).ok
+        if is ~= 'none' and is ~= kind then
+            return redis.error_reply('WRONGTYPE ' .. key .. ' is a ' .. is .. ', not a ' .. kind)
+        end
+        fits[key] = kind
+    end
+    at = at + 2 + count
+end
+if has_audit then
+    local newest = redis.call('XREVRANGE', audit, '+', '-', 'COUNT', 1)[1]
+    if newest and tonumber(string.match(newest[1], '^%d+')) >= tonumber(revision) then
+        return redis.error_reply('ERR the audit trail is ahead of the head, at ' .. newest[1])
+    end
+end
+
+redis.call('XADD', log, entry, 'c', ARGV[5], 'p', ARGV[3], 'o', ops)
+at = FIRST_ARG
+for i = FIRST_KEY, #KEYS do
+    local count = tonumber(ARGV[at + 1])
+    redis.call(ARGV[at], KEYS[i], unpack(ARGV, at + 2, at + 1 + count))
+    at = at + 2 + count
+end
+if has_audit then redis.call('XADD', audit, 'MAXLEN', '~', ARGV[14], entry, 'e', ARGV[9]) end
+if is_idempotent then redis.call('SET', idem, ARGV[10], 'EX', ARGV[11]) end
+
+-- The log keeps to both bounds, and always its newest entry. Only so many go in
+-- one write: a bound that was made much smaller is reached in steps.
+local bytes = (tonumber(found[4]) or 0) + #ops + ENTRY_OVERHEAD
+local length = redis.call('XLEN', log)
+for _ = 1, TRIM_MAX do
+    if length <= 1 or (length <= tonumber(ARGV[14]) and bytes <= tonumber(ARGV[15])) then break end
+    local oldest = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
+    for i = 1, #oldest[2], 2 do
+        if oldest[2][i] == 'o' then bytes = bytes - #oldest[2][i + 1] - ENTRY_OVERHEAD end
+    end
+    redis.call('XDEL', log, oldest[1])
+    length = length - 1
+end
+redis.call('HSET', head, 'rev', revision, 'change', ARGV[5], 'digest', ARGV[6],
+    'models', ARGV[7], 'logbytes', string.format('%.0f', math.max(bytes, 0)))
+redis.call('PUBLISH', bell, ARGV[13])
+return {'OK'}
