@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Routing on the raw path. Old SDKs send the slash of a model id raw, new ones as
+// %2F, so everything after /v1/models/ is the name, decoded exactly once: no
+// dot segments, no joined slashes, no redirect, or "a//b" would name "a/b".
+#include "services/public_path.h"
+
+#include <string.h>
+
+static bool is_get(struct slice method)
+{
+    return slice_equal(method, SLICE_LIT("GET")) || slice_equal(method, SLICE_LIT("HEAD"));
+}
+
+struct public_path public_path_read(struct slice method, struct slice path)
+{
+    const struct slice list_path = SLICE_LIT("/v1/models");
+    struct public_path p = {PUBLIC_ROUTE_UNKNOWN, SLICE_NONE};
+    if (!slice_starts_with(path, list_path))
+        return p;
+    struct slice rest = slice_skip(path, list_path.len);
+    if (rest.len > 0 && rest.ptr[0] != '/')
+        return p;
+    if (slice_equal(method, SLICE_LIT("OPTIONS"))) {
+        p.route = PUBLIC_ROUTE_PREFLIGHT;
+    } else if (!is_get(method)) {
+        p.route = PUBLIC_ROUTE_WRONG_METHOD;
+    } else if (rest.len == 0) {
+        p.route = PUBLIC_ROUTE_LIST;
+    } else {
+        p.route = PUBLIC_ROUTE_MODEL;
+        p.name = slice_skip(rest, 1);
+    }
+    return p;
+}
+
+bool public_path_decode(struct slice name, char *out, struct slice *decoded)
+{
+    bool well_formed = true;
+    size_t len = 0;
+    for (size_t i = 0; i < name.len; i++) {
+        unsigned char byte = (unsigned char)name.ptr[i];
+        if (byte == '%') {
+            if (name.len - i > 2 && util_hex_decode(name.ptr + i + 1, &byte, 1))
+                i += 2;
+            else
+                well_formed = false;
+        }
+        out[len++] = (char)byte;
+    }
+    *decoded = slice_make(out, len);
+    return well_formed && memchr(out, '\0', len) == NULL && slice_is_utf8(*decoded);
+}
