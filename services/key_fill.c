@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: Apache-2.0
+// A fill reads the head and then the key, in one pipeline, so the key is at
+// least as new as the head. While the answer is on its way the key may change
+// and the news may come first; if the old record then went into the cache, the
+// news would be lost and a revoked key would live on. Hence the guard: news about
+// a key that is being read marks the fill, and an answer whose head is older
+// than the news is thrown away and read again. (Measured without: more than
+// half of the races left a revoked key valid.)
+//
+//   READING  a read is in flight
+//   PARKED   the answer was of a history or a state that is not the feed's: the
+//            feed is looking; when it is live again the key is read again
+//   HELD     the record is of a revision that the catalog has not reached: used
+//            with the older catalog the answer would mix two revisions
+//   ENDED    given up, nobody waits; lives until its read returns
+//
+// READING -> the cache, or READING, PARKED, HELD again; from each of them a fill
+// may fail: the store is away, KEY_FILL_TRIES reads were not good enough, or
+// KEY_FILL_PATIENCE_MS are over. Then nothing is cached.
+#include "services/key_fill.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/log.h"
+
+enum fill_state { FILL_READING, FILL_PARKED, FILL_HELD, FILL_ENDED };
+
+struct fill {
+    struct key_fill *owner;
+    struct secret_digest digest;
+    enum fill_state state;
+    int tries;
+    uint64_t sent_revision; // the feed's when the read left
+    bool all_changed;       // the guard's marks, since the read left
+    uint64_t changed_at;    // 0 = not changed
+    struct key *held;       // HELD
+    uint64_t held_as_of;
+    uint64_t deadline_ms;
+    struct key_waiter *first_waiter, **last_waiter;
+    struct fill *next;          // in the bucket
+    struct fill *older, *newer; // of those that are not ENDED
+};
+
+enum { BUCKETS = KEY_FILLS_MAX };
+
+struct key_fill {
+    const struct key_source *source;
+    void *ctx;
+    struct key_cache *cache;
+    struct fill *buckets[BUCKETS];
+    struct fill *oldest, *newest;
+    size_t waiters;
+    struct key_fill_counters counters; // in_flight counts ENDED ones too
+};
+
+static struct fill **bucket_of(struct key_fill *f, const struct secret_digest *digest)
+{
+    uint32_t hash;
+    memcpy(&hash, digest->bytes, sizeof(hash));
+    return &f->buckets[hash % BUCKETS];
+}
+
+static struct fill *find(struct key_fill *f, const struct secret_digest *digest)
+{
+    struct fill *fill = *bucket_of(f, digest);
+    while (fill != NULL && !secret_digest_equal(&fill->digest, digest))
+        fill = fill->next;
+    return fill;
+}
+
+static void link_fill(struct key_fill *f, struct fill *fill)
+{
+    struct fill **bucket = bucket_of(f, &fill->digest);
+    fill->next = *bucket;
+    *bucket = fill;
+    fill->older = f->newest;
+    *(f->newest != NULL ? &f->newest->newer : &f->oldest) = fill;
+    f->newest = fill;
+}
+
+static void unlink_fill(struct key_fill *f, struct fill *fill)
+{
+    struct fill **at = bucket_of(f, &fill->digest);
+    while (*at != fill)
+        at = &(*at)->next;
+    *at = fill->next;
+    *(fill->older != NULL ? &fill->older->newer : &f->oldest) = fill->newer;
+    *(fill->newer != NULL ? &fill->newer->older : &f->newest) = fill->older;
+}
+
+static void free_fill(struct fill *fill)
+{
+    fill->owner->counters.in_flight--;
+    free(fill);
+}
+
+// The one way out: off the books first, because whoever waited may join anew.
+static void end(struct fill *fill, enum key_fill_outcome outcome)
+{
+    struct key_fill *f = fill->owner;
+    struct key_waiter *w = fill->first_waiter;
+    if (outcome != KEY_FILL_READ)
+        f->counters.failed++;
+    unlink_fill(f, fill);
+    key_destroy(fill->held);
+    if (fill->state == FILL_READING)
+        fill->state = FILL_ENDED;
+    else
+        free_fill(fill);
+    while (w != NULL) {
+        struct key_waiter *next = w->next;
+        f->waiters--;
+        w->on_filled(w, outcome);
+        w = next;
+    }
+}
+
+static bool can_ask(const struct key_sense *now)
+{
+    return now->up && (now->state == FEED_LIVE || now->state == FEED_CATCHUP);
+}
+
+static void on_read(void *reader, const struct key_read *result);
+
+// False: nothing was sent.
+static bool send_read(struct fill *fill, const struct key_sense *now)
+{
+    struct key_fill *f = fill->owner;
+    fill->tries++;
+    fill->sent_revision = now->position.revision;
+    fill->all_changed = false;
+    fill->changed_at = 0;
+    if (!can_ask(now) || !f->source->read_key(f->ctx, &fill->digest, on_read, fill))
+        return false;
+    fill->state = FILL_READING;
+    return true;
+}
+
+static void read_again(struct fill *fill, const struct key_sense *now)
+{
+    key_destroy(fill->held);
+    fill->held = NULL;
+    if (fill->tries >= KEY_FILL_TRIES)
+        end(fill, KEY_FILL_UNSURE);
+    else if (!send_read(fill, now))
+        end(fill, KEY_FILL_AWAY);
+}
+
+// -- the answer -------------------------------------------------------------
+
+// Has a change overtaken what was read at that revision?
+static bool is_overtaken(const struct fill *fill, uint64_t as_of)
+{
+    return fill->all_changed || as_of < fill->changed_at;
+}
+
+static void retry_overtaken(struct fill *fill, const struct key_sense *now)
+{
+    fill->owner->counters.retries++;
+    read_again(fill, now);
+}
+
+// Is the answer of the feed's own history, and not of a past of it?
+static bool is_of_feed(const struct fill *fill, const struct key_read *r,
+                       const struct feed_position *at)
+{
+    return r->epoch == at->epoch && r->revision >= fill->sent_revision &&
+           (r->revision != at->revision || r->change == at->change);
+}
+
+static void keep_absent(struct fill *fill, uint64_t as_of, const struct key_sense *now)
+{
+    struct key_fill *f = fill->owner;
+    key_cache_put_absent(f->cache, &fill->digest, as_of, now->now_ms);
+    f->counters.absent++;
+    end(fill, KEY_FILL_READ);
+}
+
+static void keep_held(struct fill *fill)
+{
+    struct key_fill *f = fill->owner;
+    key_cache_put(f->cache, &fill->digest, fill->held, fill->held_as_of);
+    fill->held = NULL;
+    f->counters.found++;
+    end(fill, KEY_FILL_READ);
+}
+
+// A record that nobody can read gives no rights, neither those that it had before.
+static void drop_invalid(struct fill *fill)
+{
+    char hex[SECRET_HEX_LEN + 1];
+    secret_digest_hex(&fill->digest, hex);
+    LOG_ERROR("key_record_invalid", LOG_STR("sha256_starts", slice_make(hex, 12)));
+    key_cache_forget(fill->owner->cache, &fill->digest);
+    end(fill, KEY_FILL_UNSURE);
+}
+
+static void take_record(struct fill *fill, const struct key_read *r, const struct key_sense *now)
+{
+    struct key_fill *f = fill->owner;
+    fill->held = key_parse(r->record);
+    fill->held_as_of = r->revision;
+    if (fill->held == NULL) {
+        drop_invalid(fill);
+    } else if (r->revision <= now->position.revision) {
+        keep_held(fill);
+    } else {
+        fill->state = FILL_HELD;
+        f->source->confirm(f->ctx);
+    }
+}
+
+static void on_read(void *reader, const struct key_read *result)
+{
+    struct fill *fill = reader;
+    struct key_fill *f = fill->owner;
+    if (fill->state == FILL_ENDED) {
+        free_fill(fill);
+        return;
+    }
+    CM_ASSERT(fill->state == FILL_READING);
+    fill->state = FILL_PARKED;
+    struct key_sense now;
+    f->source->sense(f->ctx, &now);
+    if (result->status == KEY_READ_FAILED)
+        end(fill, KEY_FILL_AWAY);
+    else if (!is_of_feed(fill, result, &now.position))
+        f->source->confirm(f->ctx);
+    else if (is_overtaken(fill, result->revision))
+        retry_overtaken(fill, &now);
+    else if (result->status == KEY_READ_ABSENT)
+        keep_absent(fill, result->revision, &now);
+    else
+        take_record(fill, result, &now);
+}
+
+// -- news -------------------------------------------------------------------
+
+void key_fill_key_changed(struct key_fill *f, const struct secret_digest *digest, uint64_t revision)
+{
+    struct fill *fill = find(f, digest);
+    if (CM_FILL_GUARD && fill != NULL && revision > fill->changed_at)
+        fill->changed_at = revision;
+}
+
+void key_fill_all_changed(struct key_fill *f)
+{
+    for (struct fill *fill = f->oldest; CM_FILL_GUARD && fill != NULL; fill = fill->newer)
+        fill->all_changed = true;
+}
+
+static void look_again(struct fill *fill, const struct key_sense *now)
+{
+    if (fill->state == FILL_READING)
+        return;
+    if (!can_ask(now))
+        end(fill, KEY_FILL_AWAY);
+    else if (fill->state == FILL_HELD && is_overtaken(fill, fill->held_as_of))
+        retry_overtaken(fill, now);
+    else if (fill->state == FILL_HELD && now->position.revision >= fill->held_as_of)
+        keep_held(fill);
+    else if (fill->state == FILL_PARKED && now->state == FEED_LIVE)
+        read_again(fill, now);
+}
+
+void key_fill_on_feed(struct key_fill *f)
+{
+    struct key_sense now;
+    f->source->sense(f->ctx, &now);
+    struct fill *last = f->newest; // later ones are of those who have waited here
+    for (struct fill *fill = f->oldest, *next; fill != NULL; fill = next) {
+        next = fill == last ? NULL : fill->newer;
+        look_again(fill, &now);
+    }
+}
+
+uint64_t key_fill_deadline(const struct key_fill *f)
+{
+    return f->oldest == NULL ? UINT64_MAX : f->oldest->deadline_ms;
+}
+
+void key_fill_on_time(struct key_fill *f)
+{
+    struct key_sense now;
+    f->source->sense(f->ctx, &now);
+    while (f->oldest != NULL && f->oldest->deadline_ms <= now.now_ms)
+        end(f->oldest, KEY_FILL_UNSURE);
+}
+
+// -- joining ----------------------------------------------------------------
+
+static struct fill *start(struct key_fill *f, const struct secret_digest *digest)
+{
+    if (f->counters.in_flight >= KEY_FILLS_MAX)
+        return NULL;
+    struct key_sense now;
+    f->source->sense(f->ctx, &now);
+    struct fill *fill = xcalloc(1, sizeof(*fill));
+    fill->owner = f;
+    fill->digest = *digest;
+    fill->deadline_ms = now.now_ms + KEY_FILL_PATIENCE_MS;
+    fill->last_waiter = &fill->first_waiter;
+    if (!send_read(fill, &now)) {
+        free(fill);
+        return NULL;
+    }
+    f->counters.in_flight++;
+    link_fill(f, fill);
+    return fill;
+}
+
+bool key_fill_join(struct key_fill *f, const struct secret_digest *digest, struct key_waiter *w)
+{
+    if (f->waiters >= KEY_FILL_WAITERS_MAX)
+        return false;
+    struct fill *fill = find(f, digest);
+    if (fill == NULL)
+        fill = start(f, digest);
+    if (fill == NULL)
+        return false;
+    w->next = NULL;
+    *fill->last_waiter = w;
+    fill->last_waiter = &w->next;
+    f->waiters++;
+    return true;
+}
+
+struct key_fill_counters key_fill_counters(const struct key_fill *f)
+{
+    return f->counters;
+}
+
+struct key_fill *key_fill_create(const struct key_source *source, void *ctx,
+                                 struct key_cache *cache)
+{
+    struct key_fill *f = xcalloc(1, sizeof(*f));
+    f->source = source;
+    f->ctx = ctx;
+    f->cache = cache;
+    return f;
+}
+
+void key_fill_destroy(struct key_fill *f)
+{
+    if (f == NULL)
+        return;
+    while (f->oldest != NULL) {
+        CM_ASSERT(f->oldest->state != FILL_READING);
+        end(f->oldest, KEY_FILL_AWAY);
+    }
+    CM_ASSERT(f->counters.in_flight == 0);
+    free(f);
+}
