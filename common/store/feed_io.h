@@ -26,7 +26,9 @@ struct feed_io_options {
     // Fills kind-independent members (id, host, slot, replaces, max_stale_s,
     // rejected); feed_io adds state, position and times.
     void (*describe)(void *ctx, struct ack *ack);
-    // After every change of state, position or link (may be NULL).
+    // After every change of state, position or link, and after every head read
+    // that the feed has taken in, also one that only confirms (feed_confirm's
+    // callers wait for it). May be NULL.
     void (*on_change)(void *ctx);
 };
 
