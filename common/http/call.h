@@ -36,5 +36,8 @@ struct deferred;
 CM_MUST_CHECK struct deferred *call_defer(struct call *c);
 // The call, or NULL when the client has gone.
 struct call *deferred_call(const struct deferred *d);
+// Ends the connection without an answer, for a call about which nothing true can
+// be said. The call is gone then. No-op when the client has gone already.
+void deferred_cut(struct deferred *d);
 // Exactly once: after the reply was sent, or when the call turned out gone.
 void deferred_release(struct deferred *d);

@@ -287,6 +287,14 @@ static void abandon(struct deferred *d)
     reply_send(c, &(struct reply){.status = 503, .close = true});
 }
 
+void deferred_cut(struct deferred *d)
+{
+    if (d->call == NULL)
+        return;
+    conn_shutdown(d->call->conn, SHUT_RDWR);
+    abandon(d);
+}
+
 void server_cut(struct server *s)
 {
     s->cut = true;

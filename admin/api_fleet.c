@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+// The workers: who they are, how far they are, and which of them have a revision.
+#include "admin/api.h"
+#include "admin/api_routes.h"
+#include "admin/reading.h"
+#include "admin/response.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/model/doc.h"
+
+// How long it has not been known to be current: 0 at the head.
+static json_t *lag_of(const struct roster_worker *w, const struct head *head, int64_t wall_ms,
+                      bool silent)
+{
+    if (!silent && roster_has_applied(w, head->epoch, head->revision))
+        return json_integer(0);
+    if (w->ack.confirmed_ms == 0)
+        return json_null();
+    return json_integer(wall_ms > w->ack.confirmed_ms ? wall_ms - w->ack.confirmed_ms : 0);
+}
+
+static json_t *show(const struct roster_worker *w, const struct head *head, uint64_t now_ms,
+                    int64_t wall_ms)
+{
+    bool silent = roster_is_silent(w, now_ms);
+    char seen[CLOCK_RFC3339_MAX];
+    json_t *shown = json_object();
+    clock_format_rfc3339((wall_ms - (int64_t)(now_ms - w->heard_ms)) / 1000, "Z", seen);
+    json_object_set_new(shown, "id", json_string(w->ack.id));
+    json_object_set_new(shown, "host", json_string(w->ack.host));
+    json_object_set_new(shown, "slot", json_integer((json_int_t)w->ack.slot));
+    json_object_set_new(shown, "state", json_string(silent ? "silent" : w->ack.state));
+    json_object_set_new(shown, "reason",
+                        w->ack.reason[0] == '\0' ? json_null() : json_string(w->ack.reason));
+    json_object_set_new(shown, "revision", json_integer((json_int_t)w->ack.revision));
+    json_object_set_new(shown, "lag_ms", lag_of(w, head, wall_ms, silent));
+    json_object_set_new(shown, "last_seen_at", json_string(seen));
+    return shown;
+}
+
+static void ask_head(struct reading *r)
+{
+    (void)r; // every read begins with the head
+}
+
+static json_t *id_or_null(const struct roster *roster, size_t i)
+{
+    return i < roster_count(roster) ? json_string(roster_at(roster, i)->ack.id) : json_null();
+}
+
+static enum reading_verdict answer_fleet(struct reading *r)
+{
+    const struct roster *roster = r->request->api->roster;
+    size_t count = roster_count(roster);
+    uint64_t now_ms = clock_boot_ms();
+    int64_t wall_ms = clock_wall_ms();
+    json_t *list = json_object(), *data = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(data, show(roster_at(roster, i), &r->head, now_ms, wall_ms));
+    json_object_set_new(list, "object", json_string("list"));
+    json_object_set_new(list, "data", data);
+    json_object_set_new(list, "has_more", json_false());
+    json_object_set_new(list, "first_id", id_or_null(roster, 0));
+    json_object_set_new(list, "last_id", count == 0 ? json_null() : id_or_null(roster, count - 1));
+    json_object_set_new(list, "head_revision", json_integer((json_int_t)r->head.revision));
+    doc_write(&r->response.body, list);
+    json_decref(list);
+    return READING_DONE;
+}
+
+void api_fleet_list(struct request *r)
+{
+    static const struct reading_plan plan = {.ask = ask_head, .answer = answer_fleet};
+    reading_start(r, &plan);
+}
+
+static bool is_known(const struct roster *roster, struct slice id)
+{
+    for (size_t i = 0; i < roster_count(roster); i++)
+        if (slice_equal(slice_of(roster_at(roster, i)->ack.id), id))
+            return true;
+    return false;
+}
+
+// It is no change of the data: it makes no revision, and there is nothing to wait
+// for. The log line is its audit entry.
+void api_fleet_forget(struct request *r)
+{
+    struct response out = {.status = 204};
+    struct slice id = r->args[0];
+    if (!is_known(r->api->roster, id)) {
+        response_refuse(r, PROBLEM_NOT_FOUND, "There is no such worker.");
+        return;
+    }
+    if (!r->dry_run) {
+        bool known = roster_forget(r->api->roster, id);
+        CM_ASSERT(known);
+        LOG_INFO("audit", LOG_CSTR("action", "fleet.forget"), LOG_STR("resource", id),
+                 LOG_CSTR("actor", r->actor), LOG_CSTR("request_id", r->id));
+    }
+    if (r->dry_run || r->wait_s > 0) {
+        out.status = 200;
+        buf_append_str(&out.body, "{\"id\":");
+        doc_write_string(&out.body, id);
+        buf_append_str(&out.body, ",\"deleted\":true}");
+    }
+    if (r->dry_run)
+        response_add_member(&out, "diff", SLICE_LIT("[]"));
+    response_send(r, &out);
+}
+
+static enum reading_verdict answer_revision(struct reading *r)
+{
+    const struct roster *roster = r->request->api->roster;
+    uint64_t *n = r->request->state;
+    size_t applied = 0, count = roster_count(roster);
+    if (*n > r->head.revision) {
+        problem_set(&r->problem, PROBLEM_NOT_FOUND, "The head is at revision %llu.",
+                    (unsigned long long)r->head.revision);
+        return READING_REFUSED;
+    }
+    json_t *answer = json_object(), *lagging = json_array();
+    for (size_t i = 0; i < count; i++) {
+        const struct roster_worker *w = roster_at(roster, i);
+        if (roster_has_applied(w, r->head.epoch, *n))
+            applied++;
+        else
+            json_array_append_new(lagging, json_string(w->ack.id));
+    }
+    json_object_set_new(answer, "revision", json_integer((json_int_t)*n));
+    json_object_set_new(answer, "workers", json_integer((json_int_t)count));
+    json_object_set_new(answer, "applied", json_integer((json_int_t)applied));
+    json_object_set_new(answer, "complete", json_boolean(count > 0 && applied == count));
+    json_object_set_new(answer, "lagging", lagging);
+    json_object_set_new(answer, "head_revision", json_integer((json_int_t)r->head.revision));
+    doc_write(&r->response.body, answer);
+    json_decref(answer);
+    return READING_DONE;
+}
+
+void api_revision_get(struct request *r)
+{
+    static const struct reading_plan plan = {.ask = ask_head, .answer = answer_revision};
+    uint64_t n = 0;
+    if (!slice_parse_u64(r->args[0], (UINT64_C(1) << 53) - 1, &n)) {
+        response_refuse(r, PROBLEM_NOT_FOUND, "A revision is a number.");
+        return;
+    }
+    uint64_t *state = request_state(r, sizeof(*state), NULL);
+    *state = n;
+    reading_start(r, &plan);
+}
+
+void api_version_get(struct request *r)
+{
+    struct response out = {.status = 200};
+    buf_append_str(&out.body, "{\"name\":\"cm-admin\",\"version\":\"" CM_VERSION "\"}");
+    response_send(r, &out);
+}

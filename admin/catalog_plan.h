@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an import means for the catalog as it is: which models it makes, changes,
+// leaves and deletes, cut into revisions.
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "admin/import/import.h"
+#include "admin/write.h"
+
+enum catalog_outcome {
+    CATALOG_OPEN, // not looked at yet
+    CATALOG_SKIPPED,
+    CATALOG_CREATED,
+    CATALOG_UPDATED,
+    CATALOG_UNCHANGED
+};
+
+// One import on its way. Set import, replace and max_deletes; the rest starts zeroed.
+struct catalog_plan {
+    struct import import; // owned
+    bool replace;         // delete what is not in it
+    bool limited;         // max_deletes was given
+    uint64_t max_deletes;
+
+    struct catalog_item *items; // one per entry of import
+    size_t models_slot;
+    size_t revisions;         // committed so far
+    size_t deleted, deleting; // committed; in this attempt
+    bool refs_asked;
+    json_t *refs;     // object: model to delete -> slot of its references
+    json_t *warnings; // object: model -> why
+};
+
+void catalog_plan_fini(struct catalog_plan *p);
+void catalog_plan_ask(struct catalog_plan *p, struct fetch *f);
+// Fills w's commit, diff and answer.
+CM_MUST_CHECK enum write_verdict catalog_plan_make(struct catalog_plan *p, struct write *w);
+// The commit is done: what it held need not be looked at again.
+void catalog_plan_committed(struct catalog_plan *p);

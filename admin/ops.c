@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// For orchestrators and Prometheus. /livez never looks at Redis: restarting this
+// process does not bring Redis back.
+#include "admin/ops.h"
+
+#include <stdio.h>
+
+#include "common/base/log.h"
+#include "common/base/metrics.h"
+#include "common/http/reply.h"
+
+static bool is_ready(const struct admin_ops *o)
+{
+    return !o->draining && store_watch_is_ready(o->watch);
+}
+
+static const char *yes(bool value)
+{
+    return value ? "true" : "false";
+}
+
+static void send_ready(const struct admin_ops *o, struct call *c)
+{
+    struct buf body = {.len = 0};
+    bool ready = is_ready(o);
+    buf_printf(&body,
+               "{\"ready\":%s,\"draining\":%s,\"redis\":%s,\"subscription\":%s,"
+               "\"head_revision\":%llu,\"workers\":%zu}",
+               yes(ready), yes(o->draining), yes(redis_is_up(o->data)),
+               yes(redis_is_up(o->subscription)),
+               (unsigned long long)store_watch_revision(o->watch), roster_count(o->roster));
+    reply_send_copy(c, ready ? 200 : 503, SLICE_LIT("application/json"), buf_slice(&body));
+    buf_fini(&body);
+}
+
+enum row {
+    ROW_LEFT,
+    ROW_2XX,
+    ROW_3XX,
+    ROW_4XX,
+    ROW_5XX,
+    ROW_OPEN,
+    ROW_IN_FLIGHT,
+    ROW_READY,
+    ROW_REVISION,
+    ROW_WORKERS,
+    ROW_WAITING,
+    ROW_LOG_DROPPED,
+    ROW_COUNT
+};
+
+static const struct metric rows[ROW_COUNT] = {
+    [ROW_LEFT] = {"cm_admin_http_requests_total", "code=\"left\"", METRIC_COUNTER,
+                  "Requests answered, by class of status"},
+    [ROW_2XX] = {"cm_admin_http_requests_total", "code=\"2xx\"", METRIC_COUNTER, ""},
+    [ROW_3XX] = {"cm_admin_http_requests_total", "code=\"3xx\"", METRIC_COUNTER, ""},
+    [ROW_4XX] = {"cm_admin_http_requests_total", "code=\"4xx\"", METRIC_COUNTER, ""},
+    [ROW_5XX] = {"cm_admin_http_requests_total", "code=\"5xx\"", METRIC_COUNTER, ""},
+    [ROW_OPEN] = {"cm_admin_http_connections", "", METRIC_GAUGE, "Open connections"},
+    [ROW_IN_FLIGHT] = {"cm_admin_http_in_flight", "", METRIC_GAUGE, "Requests being answered"},
+    [ROW_READY] = {"cm_admin_ready", "", METRIC_GAUGE, "1 when Redis holds our history"},
+    [ROW_REVISION] = {"cm_admin_head_revision", "", METRIC_GAUGE, "Revision of the store"},
+    [ROW_WORKERS] = {"cm_admin_workers", "", METRIC_GAUGE, "Workers that are counted"},
+    [ROW_WAITING] = {"cm_admin_waiting", "", METRIC_GAUGE, "Writes that wait for workers"},
+    [ROW_LOG_DROPPED] = {"cm_admin_log_dropped_total", "", METRIC_COUNTER,
+                         "Log lines dropped because stderr would have blocked"},
+};
+
+static void send_metrics(const struct admin_ops *o, struct call *c)
+{
+    const struct server_counters *counters = server_counters(o->api_server);
+    const uint64_t totals[ROW_COUNT] = {
+        [ROW_LEFT] = o->api->answers[0],
+        [ROW_2XX] = o->api->answers[2],
+        [ROW_3XX] = o->api->answers[3],
+        [ROW_4XX] = o->api->answers[4],
+        [ROW_5XX] = o->api->answers[5],
+        [ROW_OPEN] = counters->open,
+        [ROW_IN_FLIGHT] = counters->in_flight,
+        [ROW_READY] = is_ready(o),
+        [ROW_REVISION] = store_watch_revision(o->watch),
+        [ROW_WORKERS] = roster_count(o->roster),
+        [ROW_WAITING] = propagation_waiting(o->propagation),
+        [ROW_LOG_DROPPED] = log_dropped(),
+    };
+    struct buf text = {.len = 0};
+    metrics_render(&text, rows, totals, ROW_COUNT);
+    reply_send_copy(c, 200, SLICE_LIT("text/plain; version=0.0.4"), buf_slice(&text));
+    buf_fini(&text);
+}
+
+static void send_json(struct call *c, int status, struct slice body)
+{
+    reply_send_copy(c, status, SLICE_LIT("application/json"), body);
+}
+
+void admin_ops_handle(void *ctx, struct call *c)
+{
+    const struct admin_ops *o = ctx;
+    struct slice path = call_path(c);
+    if (!slice_equal(call_method(c), SLICE_LIT("GET")) && !call_is_head(c))
+        send_json(c, 405, SLICE_LIT("{\"error\":\"method not allowed\"}"));
+    else if (slice_equal(path, SLICE_LIT("/livez")))
+        send_json(c, 200, SLICE_LIT("{\"alive\":true}"));
+    else if (slice_equal(path, SLICE_LIT("/readyz")))
+        send_ready(o, c);
+    else if (slice_equal(path, SLICE_LIT("/metrics")))
+        send_metrics(o, c);
+    else
+        send_json(c, 404, SLICE_LIT("{\"error\":\"not found\"}"));
+}
+
+void admin_ops_refuse(void *ctx, struct call *c, struct reply *reply)
+{
+    static const struct slice body = {"{\"error\":\"refused\"}", 19};
+    (void)ctx;
+    (void)c;
+    reply_add_header(reply, SLICE_LIT("content-type"), SLICE_LIT("application/json"));
+    reply->parts = &body;
+    reply->part_count = 1;
+    reply->length = body.len;
+}

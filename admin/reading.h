@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// One reading request: ask the store, answer from what came back.
+#pragma once
+
+#include "admin/problem.h"
+#include "admin/request.h"
+#include "admin/response.h"
+#include "common/store/fetch.h"
+
+enum reading_verdict {
+    READING_DONE,  // response is filled (status 200 unless it says otherwise)
+    READING_MORE,  // slots were added to the fetch: read all of it again
+    READING_AGAIN, // a new fetch, asked by ask again: the next part of a long list
+    READING_REFUSED
+};
+
+struct reading {
+    struct request *request;
+    struct fetch *fetch;
+    struct head head;
+    struct response response;
+    struct problem problem;
+};
+
+struct reading_plan {
+    void (*ask)(struct reading *r);
+    enum reading_verdict (*answer)(struct reading *r);
+};
+
+// Answers the request, later: 304 when the response's ETag is the client's.
+void reading_start(struct request *r, const struct reading_plan *plan);
