@@ -288,7 +288,7 @@ void key_gate_on_time(struct key_gate *g)
     set_alarm(g);
 }
 
-struct key_cache *key_gate_cache(struct key_gate *g)
+struct key_cache *key_gate_cache(const struct key_gate *g)
 {
     return g->cache;
 }

@@ -70,6 +70,6 @@ void key_gate_keys_unverified(struct key_gate *g);
 void key_gate_on_feed(struct key_gate *g);
 void key_gate_on_time(struct key_gate *g); // as wished by wake_at
 
-struct key_cache *key_gate_cache(struct key_gate *g);
+struct key_cache *key_gate_cache(const struct key_gate *g);
 struct key_fill_counters key_gate_fill_counters(const struct key_gate *g);
 struct key_gate_counters key_gate_counters(const struct key_gate *g);

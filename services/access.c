@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// The log names the path without its query: nobody should put a key there, so
+// somebody will.
+#include "services/access.h"
+
+#include "services/metrics_table.h"
+#include "services/public_path.h"
+
+static struct slice without_query(struct slice path)
+{
+    return slice_take(&path, '?');
+}
+
+static enum metric_route route_of(struct slice method, struct slice path)
+{
+    switch (public_path_read(method, path).route) {
+    case PUBLIC_ROUTE_LIST:
+        return METRIC_ROUTE_LIST;
+    case PUBLIC_ROUTE_MODEL:
+        return METRIC_ROUTE_MODEL;
+    case PUBLIC_ROUTE_PREFLIGHT:
+        return METRIC_ROUTE_PREFLIGHT;
+    default:
+        return METRIC_ROUTE_OTHER;
+    }
+}
+
+static bool is_logged(enum access_log mode, int status)
+{
+    return mode == ACCESS_LOG_ALL || (mode == ACCESS_LOG_ERRORS && status >= 500);
+}
+
+static void write_line(const struct server_access *a, struct slice path)
+{
+    LOG_AT(a->status >= 500 ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "request",
+           LOG_STR("method", a->method), LOG_STR("path", path), LOG_I64("status", a->status),
+           LOG_U64("bytes", a->body_len), LOG_U64("duration_us", a->duration_us),
+           LOG_I64("http", a->http_version), LOG_STR("request_id", a->request_id));
+}
+
+void access_note(void *ctx, const struct server_access *a)
+{
+    const struct access *access = ctx;
+    struct slice path = without_query(a->path);
+    metric_add(access->values, metrics_request_row(route_of(a->method, path), a->status), 1);
+    if (is_logged(access->mode, a->status))
+        write_line(a, path);
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "services/access.h"
+
+#include <string.h>
+
+#include "services/metrics_table.h"
+#include "tests/support/log_capture.h"
+#include "tests/support/test.h"
+
+static metric_value values[METRIC_ROWS];
+
+static struct server_access request(const char *method, const char *path, int status)
+{
+    return (struct server_access){.method = slice_of(method),
+                                  .path = slice_of(path),
+                                  .status = status,
+                                  .http_version = 0x101,
+                                  .request_id = SLICE_LIT("req_cm_1")};
+}
+
+static void note(enum access_log mode, const char *method, const char *path, int status)
+{
+    struct access access = {values, mode};
+    struct server_access a = request(method, path, status);
+    access_note(&access, &a);
+}
+
+static uint64_t count(enum metric_route route, int status)
+{
+    return metric_get(values, metrics_request_row(route, status));
+}
+
+static void counting(void **state)
+{
+    (void)state;
+    memset(values, 0, sizeof(values));
+    note(ACCESS_LOG_OFF, "GET", "/v1/models", 200);
+    note(ACCESS_LOG_OFF, "HEAD", "/v1/models?limit=1", 304);
+    note(ACCESS_LOG_OFF, "GET", "/v1/models/a?b", 404);
+    note(ACCESS_LOG_OFF, "OPTIONS", "/v1/models/a", 204);
+    note(ACCESS_LOG_OFF, "POST", "/v1/models", 405);
+    note(ACCESS_LOG_OFF, "GET", "/", 404);
+    note(ACCESS_LOG_OFF, "GET", "/v1/models", 0);
+    assert_int_equal(count(METRIC_ROUTE_LIST, 200), 1);
+    assert_int_equal(count(METRIC_ROUTE_LIST, 304), 1);
+    assert_int_equal(count(METRIC_ROUTE_LIST, 0), 1);
+    assert_int_equal(count(METRIC_ROUTE_MODEL, 404), 1);
+    assert_int_equal(count(METRIC_ROUTE_PREFLIGHT, 204), 1);
+    assert_int_equal(count(METRIC_ROUTE_OTHER, 404), 2);
+}
+
+static size_t lines(enum access_log mode, int status)
+{
+    log_capture_start();
+    note(mode, "GET", "/v1/models?key=cm-secret", status);
+    return log_capture_stop("\"event\":\"request\"");
+}
+
+static void logging(void **state)
+{
+    (void)state;
+    assert_int_equal(lines(ACCESS_LOG_OFF, 500), 0);
+    assert_int_equal(lines(ACCESS_LOG_ERRORS, 500), 1);
+    assert_int_equal(lines(ACCESS_LOG_ERRORS, 404), 0);
+    assert_int_equal(lines(ACCESS_LOG_ERRORS, 0), 0);
+    assert_int_equal(lines(ACCESS_LOG_ALL, 200), 1);
+    assert_int_equal(lines(ACCESS_LOG_ALL, 0), 1);
+}
+
+static void queries_are_not_logged(void **state)
+{
+    (void)state;
+    log_capture_start();
+    note(ACCESS_LOG_ALL, "GET", "/v1/models?key=cm-secret", 200);
+    note(ACCESS_LOG_ALL, "GET", "/v1/models?key=cm-secret", 500);
+    assert_int_equal(log_capture_stop("secret"), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(counting),
+        cmocka_unit_test(logging),
+        cmocka_unit_test(queries_are_not_logged),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
