@@ -28,12 +28,15 @@ struct feed_io_options {
     void (*describe)(void *ctx, struct ack *ack);
     // After every change of state, position or link, and after every head read
     // that the feed has taken in, also one that only confirms (feed_confirm's
-    // callers wait for it). May be NULL.
+    // callers wait for it). The feed has returned: everything of feed.h and of this
+    // header may be called in it. May be NULL.
     void (*on_change)(void *ctx);
 };
 
 CM_MUST_CHECK struct feed_io *feed_io_open(uv_loop_t *loop, const struct feed_io_options *options);
-// Says bye if it can (waits for it at most 200 ms), closes; memory is gone at on_closed.
+// Says bye if it can (waits for its reply at most 200 ms) and closes. From here on
+// no action and no on_change runs; key reads under way end (failed, unless their
+// answer comes first) before on_closed, when the memory is gone. on_closed may be NULL.
 void feed_io_close(struct feed_io *io, void (*on_closed)(void *ctx), void *ctx);
 struct feed *feed_io_feed(struct feed_io *io); // for feed_state, feed_confirm, ...
 bool feed_io_is_up(const struct feed_io *io);  // the data connection
@@ -51,7 +54,8 @@ struct key_read {
     uint64_t epoch, revision, change;
     struct slice record; // valid inside the callback
 };
-// False: not connected or too many in flight; on_read will not run.
+// False: not connected or too many (256) in flight; on_read will not run. Else
+// on_read runs exactly once, later.
 CM_MUST_CHECK bool feed_io_read_key(struct feed_io *io, const struct secret_digest *digest,
                                     void (*on_read)(void *ctx, const struct key_read *result),
                                     void *ctx);

@@ -16,8 +16,7 @@
 // in settle. So no callback ever runs inside a call of its owner, and every call
 // is allowed inside every callback.
 //
-// Deadlines: replies come in order, so only the oldest command needs one. It is
-// due reply_timeout after it was sent or after Redis was last heard. A loop that
+// Deadlines are counted from what Redis said last (pending.h). A loop that
 // was stopped itself finds the timer expired before it has looked at the socket;
 // therefore an expired deadline gets one more look (GRACE_MS) before it counts.
 //
@@ -34,6 +33,7 @@
 #include <string.h>
 
 #include "common/base/log.h"
+#include "common/store/pending.h"
 #include "common/store/redis_uv.h"
 
 enum {
@@ -41,9 +41,7 @@ enum {
     BACKOFF_MAX_MS = 1000,
     BEAT_MS = 1000,
     GRACE_MS = 10,
-    SLOW_REPLY_FACTOR = 10,
     WHY_MAX = 200,
-    RING_START = 16,
 };
 
 enum link_state {
@@ -52,12 +50,6 @@ enum link_state {
     LINK_UP,
     LINK_DROPPED, // the wire is closing; settle will run
     LINK_CLOSED   // redis_close was called; settle will run
-};
-
-struct waiting {
-    redis_on_reply on_reply;
-    void *ctx;
-    uint64_t sent_ms;
 };
 
 struct redis {
@@ -73,11 +65,8 @@ struct redis {
     unsigned open_handles;
     uint32_t backoff_ms; // the last one; 0 = start anew
     bool announced;      // on_link(true) has run, on_link(false) has not
-    // Commands that wait for a reply, oldest at ring[first].
-    struct waiting *ring;
-    size_t ring_size, first, count;
-    uint64_t answered_ms; // when the last one was answered
-    bool suspect;         // the deadline has passed once
+    struct pending pending;
+    bool suspect; // the oldest one's deadline has passed once
     bool beat_under_way;
     size_t subscribed;
     // For the log: the reason it was last told to be down, "" when up.
@@ -159,7 +148,7 @@ static void release(struct redis *r)
         return;
     void (*on_closed)(void *) = r->on_closed;
     void *ctx = r->closed_ctx;
-    free(r->ring);
+    pending_fini(&r->pending);
     free(r);
     if (on_closed != NULL)
         on_closed(ctx);
@@ -181,12 +170,10 @@ static void on_handle_closed(uv_handle_t *handle)
 
 static void answer_none(struct redis *r)
 {
-    while (r->count > 0) {
-        struct waiting w = r->ring[r->first];
-        r->first = (r->first + 1) % r->ring_size;
-        r->count--;
-        if (w.on_reply != NULL)
-            w.on_reply(w.ctx, NULL);
+    while (r->pending.count > 0) {
+        struct pending_one one = pending_take(&r->pending, now_ms());
+        if (one.on_reply != NULL)
+            one.on_reply(one.ctx, NULL);
     }
 }
 
@@ -244,14 +231,10 @@ void redis_close(struct redis *r, void (*on_closed)(void *ctx), void *ctx)
 
 static void check_deadline(struct redis *r)
 {
-    if (r->count == 0)
+    if (r->pending.count == 0)
         return;
-    uint64_t sent = r->ring[r->first].sent_ms, heard = redis_uv_heard_ms(r->wire), now = now_ms();
-    uint64_t timeout = r->options.reply_timeout_ms;
-    uint64_t due = (heard > sent ? heard : sent) + timeout;
-    uint64_t slow = (r->answered_ms > sent ? r->answered_ms : sent) + SLOW_REPLY_FACTOR * timeout;
-    if (slow < due)
-        due = slow;
+    uint64_t now = now_ms(), timeout = r->options.reply_timeout_ms;
+    uint64_t due = pending_due_ms(&r->pending, redis_uv_heard_ms(r->wire), timeout);
     if (due > now) {
         r->suspect = false;
         uv_timer_start(&r->timer, on_timer, due - now, 0);
@@ -263,25 +246,10 @@ static void check_deadline(struct redis *r)
     }
 }
 
-static void grow_ring(struct redis *r)
-{
-    size_t size = r->ring_size > 0 ? 2 * r->ring_size : RING_START;
-    struct waiting *ring = xmalloc(size * sizeof(*ring));
-    for (size_t i = 0; i < r->count; i++)
-        ring[i] = r->ring[(r->first + i) % r->ring_size];
-    free(r->ring);
-    r->ring = ring;
-    r->ring_size = size;
-    r->first = 0;
-}
-
 static void send_command(struct redis *r, size_t argc, const struct slice *argv,
                          redis_on_reply on_reply, void *ctx)
 {
-    if (r->count == r->ring_size)
-        grow_ring(r);
-    r->ring[(r->first + r->count++) % r->ring_size] =
-        (struct waiting){.on_reply = on_reply, .ctx = ctx, .sent_ms = now_ms()};
+    pending_push(&r->pending, on_reply, ctx, now_ms());
     redis_uv_send(r->wire, argc, argv);
     if (!uv_is_active((uv_handle_t *)&r->timer)) {
         r->suspect = false;
@@ -323,17 +291,14 @@ static void on_wire_reply(void *ctx, const struct redisReply *reply)
                               reply_bytes(reply_at(reply, 2)));
         return;
     }
-    if (r->count == 0) { // such as "ERR max number of clients reached"
+    if (r->pending.count == 0) { // such as "ERR max number of clients reached"
         drop(r, "unexpected reply: %.*s", SLICE_FMT(reply_bytes(reply)));
         return;
     }
-    struct waiting w = r->ring[r->first];
-    r->first = (r->first + 1) % r->ring_size;
-    r->count--;
-    r->answered_ms = now_ms();
+    struct pending_one one = pending_take(&r->pending, now_ms());
     r->suspect = false;
-    if (w.on_reply != NULL)
-        w.on_reply(w.ctx, reply);
+    if (one.on_reply != NULL)
+        one.on_reply(one.ctx, reply);
     if (reply_is_error(reply) && ends_link(reply))
         drop(r, "%.*s", SLICE_FMT(reply_bytes(reply)));
 }
@@ -465,7 +430,6 @@ static void open_wire(struct redis *r)
         .on_connect = on_wire_connect, .on_reply = on_wire_reply, .on_fail = on_wire_fail};
     r->state = LINK_OPENING;
     r->beat_under_way = false;
-    r->answered_ms = 0;
     r->wire = redis_uv_open(r->loop, r->options.url, r->attempt, r->options.connect_timeout_ms,
                             &events, r);
 }
@@ -504,9 +468,9 @@ bool redis_is_up(const struct redis *r)
 
 size_t redis_room(const struct redis *r)
 {
-    if (r->state != LINK_UP || r->count >= r->options.max_in_flight)
+    if (r->state != LINK_UP || r->pending.count >= r->options.max_in_flight)
         return 0;
-    return r->options.max_in_flight - r->count;
+    return r->options.max_in_flight - r->pending.count;
 }
 
 uv_loop_t *redis_loop(const struct redis *r)

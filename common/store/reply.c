@@ -10,6 +10,11 @@ bool reply_is_error(const struct redisReply *r)
     return r->type == REDIS_REPLY_ERROR;
 }
 
+bool reply_is_array(const struct redisReply *r)
+{
+    return r->type == REDIS_REPLY_ARRAY;
+}
+
 bool reply_is_nil(const struct redisReply *r)
 {
     return r->type == REDIS_REPLY_NIL;

@@ -37,6 +37,7 @@ struct connection {
     redisReader *reader;
     struct chunk chunks[CHUNKS_MAX];
     size_t count;
+    bool has_sent[RULES_MAX]; // by rule
     char input[65536];
 };
 
@@ -189,6 +190,16 @@ void fake_redis_push(struct fake_redis *f, struct slice raw)
             send_later(f->connections[i], raw.ptr, raw.len, 0);
 }
 
+static struct rule *rule_for(struct fake_redis *f, const char *verb);
+
+void fake_redis_push_to(struct fake_redis *f, const char *verb, struct slice raw)
+{
+    ptrdiff_t rule = rule_for(f, verb) - f->rules;
+    for (size_t i = 0; i < CONNECTIONS_MAX; i++)
+        if (f->connections[i] != NULL && f->connections[i]->has_sent[rule])
+            send_later(f->connections[i], raw.ptr, raw.len, 0);
+}
+
 void fake_redis_message(struct fake_redis *f, const char *channel, const char *payload)
 {
     struct buf raw = {0};
@@ -310,6 +321,7 @@ static void answer(struct connection *c, size_t argc, const struct slice *argv)
     snprintf(verb, sizeof(verb), "%.*s", SLICE_FMT(argv[0]));
     struct rule *rule = rule_for(f, verb);
     rule->seen++;
+    c->has_sent[rule - f->rules] = true;
     if (rule->cut)
         cut(c);
     if (rule->cut || rule->silence)

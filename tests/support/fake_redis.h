@@ -41,6 +41,8 @@ void fake_redis_release(struct fake_redis *f);
 
 // Bytes that nobody asked for, to all connections: garbage, messages, half replies.
 void fake_redis_push(struct fake_redis *f, struct slice raw);
+// The same to the connections that have sent this command.
+void fake_redis_push_to(struct fake_redis *f, const char *verb, struct slice raw);
 void fake_redis_message(struct fake_redis *f, const char *channel, const char *payload);
 void fake_redis_cut_all(struct fake_redis *f);
 // No connection is accepted (they are closed at once) while it is on.

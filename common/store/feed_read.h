@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// The three reads that the feed asks for: head, log, records. An answer goes to
+// the feed; one that makes no sense fails the connection.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/model/feed.h"
+#include "common/store/keyspace.h"
+#include "common/store/redis.h"
+
+enum { FEED_READ_LOG_COUNT = 64, FEED_READ_SCAN_COUNT = 512, FEED_READ_CURSOR_MAX = 20 };
+
+// One of these at a time is under way (the feed sees to it). All members but the
+// last three are the owner's to set; they must outlive it.
+struct feed_read {
+    struct redis *data;
+    const struct keyspace *keyspace;
+    struct feed *feed;
+    // The feed has been told and has returned; was_head: of a head.
+    void (*after)(void *ctx, bool was_head);
+    void *ctx;
+    bool closed; // set by the owner: answers are dropped from now on
+    uint64_t sent_ms;
+    char cursor[FEED_READ_CURSOR_MAX + 1];
+    size_t cursor_len;
+};
+
+void feed_read_head(struct feed_read *r);
+// Entries after that revision.
+void feed_read_log(struct feed_read *r, uint64_t after);
+// The next page of the records; restart: the first.
+void feed_read_scan(struct feed_read *r, bool restart);
