@@ -185,6 +185,17 @@ static void an_absence_is_used_only_while_confirmed(void **state)
     assert_int_equal(ask(A), KEY_LATER_READ);
 }
 
+static void an_absence_just_read_counts_whatever_the_lease(void **state)
+{
+    (void)state;
+    world.now.state = FEED_CATCHUP; // a long reload
+    pass_ms(10000);
+    assert_int_equal(ask(A), KEY_LATER_READ);
+    assert_true(wait_for(A, 0, KEY_LATER_READ));
+    world_answer_absent(10);
+    assert_told("r");
+}
+
 static void a_created_key_works_at_once(void **state)
 {
     (void)state;
@@ -433,6 +444,7 @@ int main(void)
         CASE(expiry_is_looked_at_at_every_use),
         CASE(an_absence_is_remembered_for_two_seconds),
         CASE(an_absence_is_used_only_while_confirmed),
+        CASE(an_absence_just_read_counts_whatever_the_lease),
         CASE(a_created_key_works_at_once),
         CASE(denied_at_once_and_whatever_else),
         CASE(a_denial_is_read_again_when_it_may_be_over),
