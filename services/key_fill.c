@@ -7,6 +7,7 @@
 // than the news is thrown away and read again. (Measured without: more than
 // half of the races left a revoked key valid.)
 //
+//   QUEUED   KEY_FILL_READS_MAX reads are in flight already: its turn will come
 //   READING  a read is in flight
 //   PARKED   the answer was of a history or a state that is not the feed's: the
 //            feed is looking; when it is live again the key is read again
@@ -14,8 +15,8 @@
 //            with the older catalog the answer would mix two revisions
 //   ENDED    given up, nobody waits; lives until its read returns
 //
-// READING -> the cache, or READING, PARKED, HELD again; from each of them a fill
-// may fail: the store is away, KEY_FILL_TRIES reads were not good enough, or
+// READING -> the cache, or PARKED, HELD, or one more read; from each of them a
+// fill may fail: the store is away, KEY_FILL_TRIES reads were not good enough, or
 // KEY_FILL_PATIENCE_MS are over. Then nothing is cached.
 #include "services/key_fill.h"
 
@@ -24,7 +25,7 @@
 
 #include "common/base/log.h"
 
-enum fill_state { FILL_READING, FILL_PARKED, FILL_HELD, FILL_ENDED };
+enum fill_state { FILL_QUEUED, FILL_READING, FILL_PARKED, FILL_HELD, FILL_ENDED };
 
 struct fill {
     struct key_fill *owner;
@@ -40,9 +41,10 @@ struct fill {
     struct key_waiter *first_waiter, **last_waiter;
     struct fill *next;          // in the bucket
     struct fill *older, *newer; // of those that are not ENDED
+    struct fill *next_queued;   // QUEUED
 };
 
-enum { BUCKETS = KEY_FILLS_MAX };
+enum { BUCKETS = 1024 };
 
 struct key_fill {
     const struct key_source *source;
@@ -50,6 +52,8 @@ struct key_fill {
     struct key_cache *cache;
     struct fill *buckets[BUCKETS];
     struct fill *oldest, *newest;
+    struct fill *first_queued, **last_queued;
+    size_t reads; // in flight, those of ENDED ones too
     size_t waiters;
     struct key_fill_counters counters; // in_flight counts ENDED ones too
 };
@@ -89,6 +93,24 @@ static void unlink_fill(struct key_fill *f, struct fill *fill)
     *(fill->newer != NULL ? &fill->newer->older : &f->newest) = fill->older;
 }
 
+static void enqueue(struct key_fill *f, struct fill *fill)
+{
+    fill->state = FILL_QUEUED;
+    fill->next_queued = NULL;
+    *f->last_queued = fill;
+    f->last_queued = &fill->next_queued;
+}
+
+static void dequeue(struct key_fill *f, struct fill *fill)
+{
+    struct fill **at = &f->first_queued;
+    while (*at != fill)
+        at = &(*at)->next_queued;
+    *at = fill->next_queued;
+    if (f->last_queued == &fill->next_queued)
+        f->last_queued = at;
+}
+
 static void free_fill(struct fill *fill)
 {
     fill->owner->counters.in_flight--;
@@ -103,6 +125,8 @@ static void end(struct fill *fill, enum key_fill_outcome outcome)
     if (outcome != KEY_FILL_READ)
         f->counters.failed++;
     unlink_fill(f, fill);
+    if (fill->state == FILL_QUEUED)
+        dequeue(f, fill);
     key_destroy(fill->held);
     if (fill->state == FILL_READING)
         fill->state = FILL_ENDED;
@@ -123,17 +147,24 @@ static bool can_ask(const struct key_sense *now)
 
 static void on_read(void *reader, const struct key_read *result);
 
-// False: nothing was sent.
-static bool send_read(struct fill *fill, const struct key_sense *now)
+// False: the store cannot be asked.
+static bool start_read(struct fill *fill, const struct key_sense *now)
 {
     struct key_fill *f = fill->owner;
+    if (!can_ask(now))
+        return false;
+    if (f->reads >= KEY_FILL_READS_MAX) {
+        enqueue(f, fill);
+        return true;
+    }
     fill->tries++;
     fill->sent_revision = now->position.revision;
     fill->all_changed = false;
     fill->changed_at = 0;
-    if (!can_ask(now) || !f->source->read_key(f->ctx, &fill->digest, on_read, fill))
+    if (!f->source->read_key(f->ctx, &fill->digest, on_read, fill))
         return false;
     fill->state = FILL_READING;
+    f->reads++;
     return true;
 }
 
@@ -143,7 +174,7 @@ static void read_again(struct fill *fill, const struct key_sense *now)
     fill->held = NULL;
     if (fill->tries >= KEY_FILL_TRIES)
         end(fill, KEY_FILL_UNSURE);
-    else if (!send_read(fill, now))
+    else if (!start_read(fill, now))
         end(fill, KEY_FILL_AWAY);
 }
 
@@ -211,28 +242,45 @@ static void take_record(struct fill *fill, const struct key_read *r, const struc
     }
 }
 
+static void judge(struct fill *fill, const struct key_read *result, const struct key_sense *now)
+{
+    struct key_fill *f = fill->owner;
+    fill->state = FILL_PARKED;
+    if (result->status == KEY_READ_FAILED)
+        end(fill, KEY_FILL_AWAY);
+    else if (!is_of_feed(fill, result, &now->position))
+        f->source->confirm(f->ctx);
+    else if (is_overtaken(fill, result->revision))
+        retry_overtaken(fill, now);
+    else if (result->status == KEY_READ_ABSENT)
+        keep_absent(fill, result->revision, now);
+    else
+        take_record(fill, result, now);
+}
+
+static void serve_queue(struct key_fill *f, const struct key_sense *now)
+{
+    while (f->first_queued != NULL && f->reads < KEY_FILL_READS_MAX) {
+        struct fill *fill = f->first_queued;
+        dequeue(f, fill);
+        fill->state = FILL_PARKED;
+        if (!start_read(fill, now))
+            end(fill, KEY_FILL_AWAY);
+    }
+}
+
 static void on_read(void *reader, const struct key_read *result)
 {
     struct fill *fill = reader;
     struct key_fill *f = fill->owner;
-    if (fill->state == FILL_ENDED) {
-        free_fill(fill);
-        return;
-    }
-    CM_ASSERT(fill->state == FILL_READING);
-    fill->state = FILL_PARKED;
     struct key_sense now;
     f->source->sense(f->ctx, &now);
-    if (result->status == KEY_READ_FAILED)
-        end(fill, KEY_FILL_AWAY);
-    else if (!is_of_feed(fill, result, &now.position))
-        f->source->confirm(f->ctx);
-    else if (is_overtaken(fill, result->revision))
-        retry_overtaken(fill, &now);
-    else if (result->status == KEY_READ_ABSENT)
-        keep_absent(fill, result->revision, &now);
+    f->reads--;
+    if (fill->state == FILL_ENDED)
+        free_fill(fill);
     else
-        take_record(fill, result, &now);
+        judge(fill, result, &now);
+    serve_queue(f, &now);
 }
 
 // -- news -------------------------------------------------------------------
@@ -301,7 +349,7 @@ static struct fill *start(struct key_fill *f, const struct secret_digest *digest
     fill->digest = *digest;
     fill->deadline_ms = now.now_ms + KEY_FILL_PATIENCE_MS;
     fill->last_waiter = &fill->first_waiter;
-    if (!send_read(fill, &now)) {
+    if (!start_read(fill, &now)) {
         free(fill);
         return NULL;
     }
@@ -338,6 +386,7 @@ struct key_fill *key_fill_create(const struct key_source *source, void *ctx,
     f->source = source;
     f->ctx = ctx;
     f->cache = cache;
+    f->last_queued = &f->first_queued;
     return f;
 }
 
@@ -349,6 +398,6 @@ void key_fill_destroy(struct key_fill *f)
         CM_ASSERT(f->oldest->state != FILL_READING);
         end(f->oldest, KEY_FILL_AWAY);
     }
-    CM_ASSERT(f->counters.in_flight == 0);
+    CM_ASSERT(f->reads == 0 && f->counters.in_flight == 0);
     free(f);
 }

@@ -10,7 +10,8 @@
 #include "services/key_source.h"
 
 enum {
-    KEY_FILLS_MAX = 1024,        // keys being read at a time
+    KEY_FILL_READS_MAX = 256,    // reads in flight; at most what feed_io takes
+    KEY_FILLS_MAX = 4096,        // keys being read or queued for it
     KEY_FILL_WAITERS_MAX = 8192, // requests waiting for them
     KEY_FILL_TRIES = 3,
     KEY_FILL_PATIENCE_MS = 2000

@@ -385,23 +385,84 @@ static void an_invalid_record_takes_rights_away(void **state)
     assert_null(cached(A));
 }
 
+static struct key_waiter many[KEY_FILLS_MAX];
+static unsigned many_told[3];
+
+static void on_one_filled(struct key_waiter *w, enum key_fill_outcome outcome)
+{
+    (void)w;
+    many_told[outcome]++;
+}
+
+static void join_many(unsigned count)
+{
+    memset(many_told, 0, sizeof(many_told));
+    for (unsigned n = 0; n < count; n++) {
+        struct secret_digest d = world_digest(n);
+        many[n].on_filled = on_one_filled;
+        assert_true(key_fill_join(fill, &d, &many[n]));
+    }
+}
+
 static void so_many_and_no_more(void **state)
 {
     (void)state;
-    for (unsigned n = 0; n < KEY_FILLS_MAX; n++) {
-        struct secret_digest d = world_digest(n);
-        static struct key_waiter many[KEY_FILLS_MAX];
-        many[n].on_filled = on_filled;
-        assert_true(key_fill_join(fill, &d, &many[n]));
-    }
+    join_many(KEY_FILLS_MAX);
+    assert_int_equal(world.read_count, KEY_FILL_READS_MAX);
     assert_false(join(KEY_FILLS_MAX, 0));
     assert_true(join(KEY_FILLS_MAX - 1, 0)); // no further read
-    told[0] = '\0';
-    for (unsigned n = 0; n < KEY_FILLS_MAX; n++) {
+    while (world.read_count > 0) {
         world_answer_absent(10);
-        told[0] = '\0';
+        assert_true(world.read_count <= KEY_FILL_READS_MAX);
     }
+    assert_int_equal(world.sent, KEY_FILLS_MAX);
+    assert_int_equal(many_told[KEY_FILL_READ], KEY_FILLS_MAX);
+    assert_told("r");
     assert_true(join(KEY_FILLS_MAX, 0));
+}
+
+static void the_queue_goes_with_the_link(void **state)
+{
+    (void)state;
+    join_many(KEY_FILL_READS_MAX + 10);
+    world.now.up = false;
+    key_fill_on_feed(fill);
+    assert_int_equal(many_told[KEY_FILL_AWAY], 10);
+    while (world.read_count > 0)
+        world_answer_failed();
+    assert_int_equal(many_told[KEY_FILL_AWAY], KEY_FILL_READS_MAX + 10);
+}
+
+static void the_queue_knows_what_it_has_given_up(void **state)
+{
+    (void)state;
+    join_many(KEY_FILL_READS_MAX + 3);
+    world.now.now_ms += KEY_FILL_PATIENCE_MS;
+    key_fill_on_time(fill);
+    assert_int_equal(many_told[KEY_FILL_UNSURE], KEY_FILL_READS_MAX + 3);
+    assert_int_equal(key_fill_counters(fill).in_flight, KEY_FILL_READS_MAX);
+    assert_true(join(5000, 0)); // waits for a read to come back
+    assert_int_equal(world.read_count, KEY_FILL_READS_MAX);
+    world_answer_absent(10);
+    assert_int_equal(world.read_count, KEY_FILL_READS_MAX);
+    while (world.read_count > 0)
+        world_answer_absent(10);
+    assert_told("r");
+}
+
+static void a_change_while_it_is_queued_needs_no_second_read(void **state)
+{
+    (void)state;
+    join_many(KEY_FILL_READS_MAX);
+    assert_true(join(5000, 0));
+    changed(5000, 12);
+    key_fill_all_changed(fill);
+    world_answer_failed();
+    while (world.read_count > 1)
+        world_answer_failed();
+    world_answer_absent(10);
+    assert_told("r");
+    assert_int_equal(world.sent, KEY_FILL_READS_MAX + 1);
 }
 
 static struct key_waiter again;
@@ -464,6 +525,9 @@ int main(void)
         CASE(the_link_goes_while_a_fill_is_held),
         CASE(an_invalid_record_takes_rights_away),
         CASE(so_many_and_no_more),
+        CASE(the_queue_goes_with_the_link),
+        CASE(the_queue_knows_what_it_has_given_up),
+        CASE(a_change_while_it_is_queued_needs_no_second_read),
         CASE(whoever_was_told_may_ask_again),
         CASE(the_end_tells_everybody),
     };
