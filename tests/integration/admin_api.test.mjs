@@ -1,0 +1,745 @@
+// SPDX-License-Identifier: Apache-2.0
+// SPEC 3, row by row: what each write does, and that an answer which is not 2xx
+// changed nothing. The store's content is compared before and after every one.
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import { Stack, request, sleep, until } from './support/stack.mjs';
+
+let stack;
+before(async () => { stack = await Stack.start({ models: false }); }, { timeout: 60000 });
+after(() => stack?.stop());
+
+const sha256 = (text) => createHash('sha256').update(text).digest('hex');
+const redis = (...args) => stack.redisCli(...args);
+const head = async () => Number(await redis('HGET', '{cm}:head', 'rev'));
+const etag = (revision) => `"${revision}"`;
+let count = 0;
+const fresh = () => `acme/m${++count}`;
+
+async function model(body = {}, id = fresh()) {
+  return stack.must('PUT', `/models/${id}`, body);
+}
+async function key(body = {}) {
+  return stack.must('POST', '/keys', { name: 'k', ...body });
+}
+
+// The lines of the store's dump that are not as they were.
+async function difference(was) {
+  const [old, now] = [was, await stack.dump()].map((text) => text.split('\n'));
+  return [...old.filter((line) => !now.includes(line)), ...now.filter((line) => !old.includes(line))];
+}
+
+// The request is refused with that status and code, and nothing has changed.
+async function refused(status, code, method, path, body, headers) {
+  const was = await stack.dump();
+  const answer = await stack.call(method, path, body, headers);
+  assert.equal(answer.status, status, `${method} ${path}: ${answer.text}`);
+  assert.equal(answer.headers['content-type'], 'application/problem+json');
+  assert.equal(answer.json.code, code, answer.text);
+  assert.equal(answer.json.status, status);
+  assert.equal(answer.json.request_id, answer.headers['x-request-id']);
+  assert.ok(Array.isArray(answer.json.errors));
+  assert.ok(answer.json.type && answer.json.title);
+  assert.deepEqual(await difference(was), [], `${method} ${path} changed something`);
+  return answer;
+}
+
+// The request is good and makes no revision.
+async function unchanged(method, path, body, headers) {
+  const was = await stack.dump();
+  const answer = await stack.call(method, path, body, headers);
+  assert.ok(answer.status >= 200 && answer.status < 300, answer.text);
+  assert.deepEqual(await difference(was), [], `${method} ${path} changed something`);
+  return answer;
+}
+
+const pointers = (answer) => answer.json.errors.map((e) => `${e.pointer} ${e.code}`).sort();
+
+// --- getting in
+
+test('who is asking: tokens, roles, a public key, HEAD and unknown paths', async () => {
+  const { secret } = await key();
+  const as = (authorization, method = 'GET', path = '/models') =>
+    request(stack.adminUrl, { method, path: `/admin/v1${path}`, headers: authorization ? { authorization } : {} });
+  for (const authorization of [undefined, '', 'Basic abc', 'Bearer', `Token ${stack.token}`]) {
+    const answer = await as(authorization);
+    assert.equal(answer.status, 401, String(authorization));
+    assert.equal(answer.json.code, 'unauthenticated');
+    assert.equal(answer.headers['www-authenticate'], 'Bearer');
+  }
+  assert.equal((await as(`Bearer ${secret}`)).status, 401);
+  assert.equal((await request(stack.adminUrl, { path: '/admin/v1/models', headers: { 'x-api-key': stack.token } })).status, 401);
+  assert.equal((await as(`bearer  ${stack.token}`)).status, 200);
+  assert.equal((await as(undefined, 'GET', '/nothing')).status, 401);
+  await refused(404, 'not_found', 'GET', '/nothing');
+  await refused(404, 'not_found', 'GET', '/models/');
+  await refused(404, 'not_found', 'GET', '/keys/key_x/aliases/suffix/a');
+  assert.equal((await request(stack.adminUrl, { path: '/' })).status, 404);
+
+  const viewer = { authorization: `Bearer ${stack.viewerToken}` };
+  assert.equal((await stack.call('GET', '/keys', undefined, viewer)).status, 200);
+  await refused(403, 'insufficient_role', 'PUT', `/models/${fresh()}`, {}, viewer);
+  await refused(403, 'insufficient_role', 'POST', '/keys?dry_run=false', { name: 'x' }, viewer);
+  await refused(403, 'insufficient_role', 'POST', '/keys?dry_run=perhaps', { name: 'x' }, viewer);
+  assert.equal((await unchanged('POST', '/keys?dry_run=true', { name: 'x' }, viewer)).status, 200);
+
+  const listed = await stack.call('GET', '/models');
+  const bare = await stack.call('HEAD', '/models');
+  assert.equal(bare.status, 200);
+  assert.equal(bare.text, '');
+  assert.equal(bare.headers['content-length'], listed.headers['content-length']);
+  assert.equal(listed.headers['cache-control'], 'no-store');
+});
+
+test('405 says what is allowed', async () => {
+  const allow = async (method, path) => (await refused(405, 'method_not_allowed', method, path)).headers.allow;
+  assert.equal(await allow('POST', '/models/a/b'), 'GET, HEAD, PUT, PATCH, DELETE');
+  assert.equal(await allow('DELETE', '/keys'), 'GET, HEAD, POST');
+  assert.equal(await allow('GET', '/catalog/import'), 'POST');
+  assert.equal(await allow('OPTIONS', '/fleet'), 'GET, HEAD');
+});
+
+test('bodies: JSON with line and column, duplicates, media types, size', async () => {
+  const broken = await refused(400, 'malformed_json', 'PUT', '/models/a/b', '{\n  "x": 1,\n  y\n}');
+  assert.equal(broken.json.line, 3);
+  assert.ok(broken.json.column >= 1);
+  await refused(400, 'malformed_json', 'PUT', '/models/a/b', '{"status":"active","status":"active"}');
+  await refused(400, 'malformed_json', 'PUT', '/models/a/b', '');
+  await refused(400, 'malformed_json', 'PUT', '/models/a/b', '{} {}');
+  await refused(400, 'malformed_json', 'PUT', '/models/a/b', Buffer.from([0x22, 0xff, 0x22]));
+  await refused(415, 'unsupported_media_type', 'PUT', '/models/a/b', '{}', { 'content-type': 'text/plain' });
+  await refused(415, 'unsupported_media_type', 'PUT', '/models/a/b', '{}', { 'content-type': 'application/merge-patch+json' });
+  const { id } = await model();
+  const patch = (type) => stack.call('PATCH', `/models/${id}`, '{}', { 'content-type': type });
+  assert.equal((await patch('application/merge-patch+json')).status, 200);
+  assert.equal((await patch('application/JSON; charset=utf-8')).status, 200);
+  for (const body of ['[]', '1', 'null', '"x"'])
+    await refused(422, 'validation_failed', 'PUT', '/models/a/b', body);
+});
+
+test('parameters are strict', async () => {
+  await refused(400, 'unknown_parameter', 'GET', '/models?offset=1');
+  await refused(400, 'unknown_parameter', 'PUT', '/models/a/b?dryrun=true', {});
+  await refused(400, 'unknown_parameter', 'GET', '/models?dry_run=true');
+  await refused(400, 'invalid_parameter', 'PUT', '/models/a/b?dry_run=1', {});
+  await refused(400, 'invalid_parameter', 'PUT', '/models/a/b?dry_run=true&dry_run=true', {});
+  for (const query of ['limit=0', 'limit=1001', 'limit=x', 'limit=', 'status=open', 'after_id=', 'after_id=a&before_id=b', 'q=%zz'])
+    await refused(400, 'invalid_parameter', 'GET', `/models?${query}`);
+  await refused(400, 'invalid_parameter', 'GET', '/keys?after_id=nokey');
+  await refused(400, 'invalid_parameter', 'GET', '/keys?status=gone');
+  await refused(400, 'invalid_parameter', 'DELETE', '/models/a/b?force=yes');
+  await refused(400, 'invalid_parameter', 'POST', '/catalog/import?format=litellm2', { models: [] });
+  await refused(400, 'invalid_parameter', 'POST', '/catalog/import?max_deletes=-1', { models: [] });
+});
+
+// --- models
+
+test('a model: created, read, replaced, patched, deleted', async () => {
+  const id = fresh();
+  const created = await stack.call('PUT', `/models/${id}`, { display_name: 'M', created: 1716239400, context_length: 65536.0 });
+  assert.equal(created.status, 201);
+  const revision = await head();
+  assert.equal(created.headers.etag, etag(revision));
+  assert.equal(created.headers.location, `/admin/v1/models/${id}`);
+  assert.deepEqual(created.json, {
+    id, object: 'model', type: 'model', display_name: 'M', created: 1716239400,
+    created_at: '2024-05-20T21:10:00+00:00', owned_by: 'acme', context_length: 65536,
+    architecture: { input_modalities: ['text'], output_modalities: ['text'] }, status: 'active', revision });
+  const read = await stack.call('GET', `/models/${id}`);
+  assert.deepEqual(read.json, created.json);
+  assert.equal(read.headers.etag, created.headers.etag);
+  assert.equal((await stack.call('GET', `/models/${id.replace('/', '%2f')}`)).text, read.text);
+  assert.equal((await stack.call('GET', `/models/${id}`, undefined, { 'if-none-match': read.headers.etag })).status, 304);
+
+  // GET, edit, PUT works; the same again is no revision.
+  const same = await unchanged('PUT', `/models/${id}`, read.json);
+  assert.equal(same.status, 200);
+  assert.deepEqual(same.json, read.json);
+  const put = await stack.must('PUT', `/models/${id}`, { ...read.json, context_length: null, capabilities: { tools: true, x: false } });
+  assert.equal(put.context_length, undefined);
+  assert.deepEqual(put.capabilities, { tools: true });
+  assert.equal(put.revision, revision + 1);
+
+  const patched = await stack.must('PATCH', `/models/${id}`, { display_name: null, status: 'disabled' });
+  assert.equal(patched.display_name, id);
+  assert.equal(patched.status, 'disabled');
+  assert.deepEqual(patched.capabilities, { tools: true });
+  await unchanged('PATCH', `/models/${id}`, { status: 'disabled' });
+  await unchanged('PATCH', `/models/${id}`, {});
+
+  assert.equal((await stack.call('DELETE', `/models/${id}`)).status, 204);
+  await refused(404, 'not_found', 'GET', `/models/${id}`);
+  await refused(404, 'not_found', 'DELETE', `/models/${id}`);
+  await refused(404, 'not_found', 'PATCH', `/models/${id}`, {});
+});
+
+test('a PUT without a date keeps the date: twice is no change', async () => {
+  const { id, created } = await model({ display_name: 'x' });
+  assert.ok(Math.abs(created - Date.now() / 1000) < 5);
+  await sleep(1100);
+  await unchanged('PUT', `/models/${id}`, { display_name: 'x' });
+});
+
+test('models that are not valid', async () => {
+  const bad = async (body, ...expected) => assert.deepEqual(
+    pointers(await refused(422, 'validation_failed', 'PUT', '/models/acme/bad', body)), expected.sort());
+  const first = await refused(422, 'validation_failed', 'PUT', '/models/acme/bad', { contxt_length: 5, status: 'on' });
+  assert.ok(pointers(first).includes('#/contxt_length unknown_field'));
+  assert.match(first.json.errors.find((e) => e.code === 'unknown_field').detail, /context_length/);
+  assert.equal(first.json.errors.length, 2);
+  for (const body of [{ id: 'acme/other' }, { created: -1 }, { created: 'now' }, { context_length: 0 }, { context_length: 1.5 },
+    { display_name: 5 }, { architecture: [] }, { architecture: { input_modalities: 'text' } }, { capabilities: { tools: 1 } },
+    { status: 'gone' }, { owned_by: '' }])
+    await refused(422, 'validation_failed', 'PUT', '/models/acme/bad', body);
+  await bad({ id: 5 }, '#/id invalid').catch(() => refused(422, 'validation_failed', 'PUT', '/models/acme/bad', { id: 5 }));
+  for (const path of ['noslash', 'Upper/x', 'a/b%20c', 'a/b%22', 'a/', `a/${'x'.repeat(191)}`, '%2Fx'])
+    await refused(422, 'validation_failed', 'PUT', `/models/${path}`, {});
+  await refused(404, 'not_found', 'PUT', '/models/a%2', {});
+  await refused(404, 'not_found', 'PUT', '/models/a%00/b', {});
+  const long = `a/${'x'.repeat(190)}`;
+  assert.equal((await stack.must('PUT', `/models/${long}`, {})).id, long);
+  const deep = 'a/b/c:d@e+f';
+  assert.equal((await stack.must('PUT', `/models/${deep}`, {})).id, deep);
+  assert.equal((await stack.must('GET', `/models/a%2Fb%2fc:d@e+f`)).id, deep);
+});
+
+test('If-Match and If-None-Match', async () => {
+  const { id, revision } = await model();
+  const path = `/models/${id}`;
+  for (const match of ['"999999"', 'W/"' + revision + '"', String(revision)]) {
+    await refused(412, 'precondition_failed', 'PATCH', path, { status: 'disabled' }, { 'if-match': match });
+    await refused(412, 'precondition_failed', 'DELETE', path, undefined, { 'if-match': match });
+  }
+  await refused(412, 'precondition_failed', 'PUT', path, {}, { 'if-none-match': '*' });
+  await refused(412, 'precondition_failed', 'PUT', `/models/${fresh()}`, {}, { 'if-match': '*' });
+  const next = await stack.call('PATCH', path, { status: 'disabled' }, { 'if-match': `"1", ${etag(revision)}` });
+  assert.equal(next.status, 200);
+  await refused(412, 'precondition_failed', 'PATCH', path, { status: 'active' }, { 'if-match': etag(revision) });
+  assert.equal((await stack.call('PUT', `/models/${fresh()}`, {}, { 'if-none-match': '*' })).status, 201);
+  const k = await key();
+  await refused(412, 'precondition_failed', 'POST', `/keys/${k.id}/rotate`, {}, { 'if-match': '"1"' });
+  await refused(412, 'precondition_failed', 'PATCH', `/keys/${k.id}`, { name: 'z' }, { 'if-match': '"1"' });
+  await refused(412, 'precondition_failed', 'PUT', `/keys/${k.id}/aliases`, { aliases: [] }, { 'if-match': '"1"' });
+  await refused(412, 'precondition_failed', 'PUT', `/keys/${k.id}/aliases/exact/a`, { target: id }, { 'if-match': '"1"' });
+  assert.equal((await stack.call('PUT', `/keys/${k.id}/aliases/exact/a`, { target: id },
+    { 'if-match': etag(k.revision), 'if-none-match': '*' })).status, 201);
+  await refused(412, 'precondition_failed', 'PUT', `/keys/${k.id}/aliases/exact/a`, { target: id }, { 'if-none-match': '*' });
+});
+
+test('a model in use is deleted only with force; its aliases stay', async () => {
+  const { id } = await model();
+  const k = await key({ aliases: [{ match: 'prefix', name: 'pp', target: id }, { match: 'exact', name: 'x', target: (await model()).id }] });
+  const answer = await refused(409, 'in_use', 'DELETE', `/models/${id}`);
+  assert.deepEqual(answer.json.aliases, [{ key_id: k.id, match: 'prefix', name: 'pp' }]);
+  await refused(409, 'in_use', 'DELETE', `/models/${id}?dry_run=true`);
+  assert.equal((await stack.call('DELETE', `/models/${id}?force=true`)).status, 204);
+  assert.equal((await stack.must('GET', `/keys/${k.id}/aliases`)).aliases.length, 2);
+  // What points nowhere already may stay when the set is written again.
+  const set = await stack.must('GET', `/keys/${k.id}/aliases`);
+  await unchanged('PUT', `/keys/${k.id}/aliases`, set);
+  await stack.must('PUT', `/models/${id}`, {});
+  await refused(409, 'in_use', 'DELETE', `/models/${id}`);
+  await stack.must('DELETE', `/keys/${k.id}/aliases/prefix/pp`, undefined, { prefer: 'wait=1' });
+  assert.equal((await stack.call('DELETE', `/models/${id}`)).status, 204);
+});
+
+test('lists are paged by id in both directions', async () => {
+  for (let i = 0; i < 7; i++) await stack.must('PUT', `/models/page/m${i}`, { owned_by: 'pager', display_name: `Nr ${i}`, status: i % 2 ? 'active' : 'disabled' });
+  const page = async (query) => {
+    const { object, data, has_more, first_id, last_id } = await stack.must('GET', `/models?owned_by=pager&${query}`);
+    assert.equal(object, 'list');
+    assert.equal(first_id, data[0]?.id ?? null);
+    assert.equal(last_id, data.at(-1)?.id ?? null);
+    return [data.map((m) => m.id.at(-1)).join(''), has_more];
+  };
+  assert.deepEqual(await page(''), ['0123456', false]);
+  assert.deepEqual(await page('limit=3'), ['012', true]);
+  assert.deepEqual(await page('limit=3&after_id=page/m2'), ['345', true]);
+  assert.deepEqual(await page('limit=3&after_id=page%2Fm5'), ['6', false]);
+  assert.deepEqual(await page('limit=3&before_id=page/m6'), ['345', true]);
+  assert.deepEqual(await page('limit=3&before_id=page/m2'), ['01', false]);
+  assert.deepEqual(await page('after_id=page/m6'), ['', false]);
+  assert.deepEqual(await page('q=nR%202'), ['2', false]);
+  assert.deepEqual(await page('status=active'), ['135', false]);
+
+  const ids = [];
+  for (let i = 0; i < 5; i++) ids.push((await key({ name: `paged ${i}`, tags: ['paged'] })).id);
+  ids.sort();
+  const keys = async (query) => {
+    const { data, has_more } = await stack.must('GET', `/keys?tag=paged&${query}`);
+    return [data.map((k) => ids.indexOf(k.id)).join(''), has_more];
+  };
+  assert.deepEqual(await keys(''), ['01234', false]);
+  assert.deepEqual(await keys('limit=2'), ['01', true]);
+  assert.deepEqual(await keys(`limit=2&after_id=${ids[1]}`), ['23', true]);
+  assert.deepEqual(await keys(`limit=2&before_id=${ids[4]}`), ['23', true]);
+  assert.deepEqual(await keys(`limit=2&before_id=${ids[1]}`), ['0', false]);
+  assert.deepEqual((await keys('q=PAGED%203'))[0].length, 1);
+});
+
+// --- keys
+
+test('a key: the secret is shown once, and only its hash is kept', async () => {
+  const answer = await stack.call('POST', '/keys', { name: 'checkout', tags: ['a', 'b'], expires_at: '2100-01-01T01:00:00+01:00' });
+  assert.equal(answer.status, 201);
+  const k = answer.json;
+  assert.deepEqual(Object.keys(k), ['id', 'name', 'status', 'enabled', 'hint', 'tags', 'aliases', 'created_at', 'expires_at', 'revision', 'secret']);
+  assert.match(k.id, /^key_[0-9A-HJKMNP-TV-Za-z]{26}$/);
+  assert.match(k.secret, /^cm-[0-9A-Za-z]{49}$/);
+  assert.equal(k.hint, `${k.secret.slice(0, 6)}...${k.secret.slice(-4)}`);
+  assert.equal(k.expires_at, '2100-01-01T00:00:00Z');
+  assert.match(k.created_at, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
+  assert.equal(answer.headers.location, `/admin/v1/keys/${k.id}`);
+  assert.equal(answer.headers.etag, etag(k.revision));
+  const { secret, ...rest } = k;
+  assert.deepEqual(await stack.must('GET', `/keys/${k.id}`), rest);
+  assert.equal(await redis('EXISTS', `{cm}:key:${sha256(secret)}`), '1');
+  // Neither the secret nor its hash is in the audit log, the secret is nowhere.
+  const audit = await redis('XRANGE', '{cm}:audit', '-', '+');
+  assert.ok(!audit.includes(sha256(secret)) && !audit.includes(secret));
+  assert.ok(!stack.admin.text().includes(secret));
+  const names = (await redis('KEYS', '*')).split('\n');
+  for (const name of names) {
+    const dump = await redis('--no-raw', 'DUMP', name);
+    assert.ok(!dump.includes(secret), name);
+  }
+});
+
+test('keys that are not valid', async () => {
+  const bad = async (body, ...expected) => assert.deepEqual(
+    pointers(await refused(422, 'validation_failed', 'POST', '/keys', body)), expected.sort());
+  await bad({}, '#/name required');
+  await bad({ name: '' }, '#/name invalid');
+  await bad({ name: 'x', tags: 'y', enabled: 1, expires_at: 'tomorrow' }, '#/tags invalid', '#/enabled invalid', '#/expires_at invalid');
+  await bad({ name: 'x', tags: ['a', 'a', ''] }, '#/tags/1 repeated', '#/tags/2 invalid');
+  await bad({ name: 'x', nam: 1 }, '#/nam unknown_field');
+  await bad({ name: 'x', secret: 'cm-1' }, '#/secret unknown_field');
+  await bad({ name: 'x', secret_sha256: 'abc' }, '#/secret_sha256 invalid');
+  const aliases = (list) => refused(422, 'validation_failed', 'POST', '/keys', { name: 'x', aliases: list });
+  await aliases({});
+  await aliases([{ match: 'exact', name: 'a b', target: 'a/b' }]);
+  await aliases([{ match: 'suffix', name: 'a', target: 'a/b' }]);
+  await aliases([{ match: 'prefix', name: 'a', target: 'a/b' }]);
+  await aliases([{ match: 'exact', name: 'a', target: 'nomodel' }]);
+  await aliases([{ match: 'exact', name: 'a', target: 'a/b', x: 1 }]);
+  const { id } = await model();
+  await aliases([{ match: 'exact', name: 'a', target: id }, { match: 'exact', name: 'a', target: id }]);
+  await aliases(Array.from({ length: 257 }, (_, i) => ({ match: 'exact', name: `n${i}`, target: id })));
+  const missing = await refused(422, 'alias_target_missing', 'POST', '/keys', { name: 'x', aliases: [
+    { match: 'exact', name: 'a', target: id }, { match: 'exact', name: 'b', target: 'no/such' }] });
+  assert.deepEqual(pointers(missing), ['#/aliases/1/target alias_target_missing']);
+  const allowed = await stack.must('POST', '/keys?allow_missing_target=true', { name: 'x', aliases: [{ match: 'exact', name: 'b', target: 'no/such' }] });
+  assert.equal(allowed.aliases.length, 1);
+  const most = await key({ aliases: Array.from({ length: 256 }, (_, i) => ({ match: 'exact', name: `n${i}`, target: id })) });
+  assert.equal(most.aliases.length, 256);
+  await refused(422, 'validation_failed', 'PUT', `/keys/${most.id}/aliases/exact/more`, { target: id });
+  assert.equal((await stack.call('PUT', `/keys/${most.id}/aliases/exact/n7`, { target: (await model()).id })).status, 200);
+});
+
+test('PATCH of a key; status and aliases have other ways', async () => {
+  const k = await key({ tags: ['t'] });
+  const { secret, ...plain } = k;
+  await unchanged('PATCH', `/keys/${k.id}`, plain);
+  await unchanged('PATCH', `/keys/${k.id}`, {});
+  const changed = await stack.must('PATCH', `/keys/${k.id}`, { name: 'new', tags: null, expires_at: '2001-01-01T00:00:00Z' });
+  assert.equal(changed.name, 'new');
+  assert.deepEqual(changed.tags, []);
+  assert.equal(changed.status, 'expired');
+  const off = await stack.must('PATCH', `/keys/${k.id}`, { enabled: false });
+  assert.equal(off.status, 'disabled');
+  const bad = async (body, ...expected) => assert.deepEqual(
+    pointers(await refused(422, 'validation_failed', 'PATCH', `/keys/${k.id}`, body)), expected);
+  await bad({ status: 'active' }, '#/status read_only');
+  await bad({ aliases: [{ match: 'exact', name: 'a', target: 'a/b' }] }, '#/aliases read_only');
+  await bad({ id: 'key_other' }, '#/id invalid');
+  await bad({ name: null }, '#/name required');
+  await bad({ nmae: 'x' }, '#/nmae unknown_field');
+  await refused(404, 'not_found', 'PATCH', '/keys/key_00000000000000000000000000', { name: 'x' });
+  await refused(404, 'not_found', 'PATCH', '/keys/nonsense', { name: 'x' });
+  assert.equal(JSON.parse(await redis('GET', `{cm}:key:${sha256(secret)}`)).state, 'disabled');
+});
+
+test('a revoked key: refused writes, readable, listed only on demand', async () => {
+  const target = (await model()).id;
+  const k = await key({ name: 'doomed', aliases: [{ match: 'exact', name: 'a', target }] });
+  const gone = await stack.call('DELETE', `/keys/${k.id}`);
+  assert.equal(gone.status, 204);
+  assert.equal(gone.text, '');
+  const path = `/keys/${k.id}`;
+  for (const [method, at, body] of [['DELETE', path], ['PATCH', path, { name: 'x' }], ['POST', `${path}/rotate`, {}],
+    ['PUT', `${path}/aliases`, { aliases: [] }], ['PUT', `${path}/aliases/exact/a`, { target }], ['DELETE', `${path}/aliases/exact/a`]])
+    await refused(409, 'key_revoked', method, at, body);
+  const read = await stack.must('GET', path);
+  assert.equal(read.status, 'revoked');
+  assert.equal(read.name, 'doomed');
+  assert.equal((await stack.must('GET', `${path}/aliases`)).aliases.length, 1);
+  const listed = async (query) => (await stack.must('GET', `/keys?q=doomed${query}`)).data.map((d) => d.id);
+  assert.deepEqual(await listed(''), []);
+  assert.deepEqual(await listed('&status=active'), []);
+  assert.deepEqual(await listed('&status=revoked'), [k.id]);
+  const record = JSON.parse(await redis('GET', `{cm}:key:${sha256(k.secret)}`));
+  assert.equal(record.state, 'revoked');
+  const ttl = Number(await redis('TTL', `{cm}:key:${sha256(k.secret)}`));
+  assert.ok(ttl > 29 * 86400 && ttl <= 30 * 86400);
+  assert.ok(Number(await redis('TTL', `{cm}:gone:${k.id}`)) > 29 * 86400);
+  await refused(409, 'already_exists', 'POST', '/keys', { name: 'again', secret_sha256: sha256(k.secret) });
+  assert.equal((await stack.call('DELETE', `/models/${target}`)).status, 204, 'its aliases refer to nothing any more');
+});
+
+test('import of an existing secret by its hash', async () => {
+  const hash = sha256('my-own-old-secret');
+  const k = await key({ secret_sha256: hash.toUpperCase() });
+  assert.equal(k.secret, null);
+  assert.equal(k.hint, null);
+  assert.equal(JSON.parse(await redis('GET', `{cm}:key:${hash}`)).id, k.id);
+  await refused(409, 'already_exists', 'POST', '/keys', { name: 'k', secret_sha256: hash });
+});
+
+const logOf = async (revision) => {
+  const raw = await redis('XRANGE', '{cm}:log', `${revision}-0`, `${revision}-0`);
+  return raw.split('\n').filter((line) => /^[KDMX] /.test(line));
+};
+
+test('rotation: grace, two records, and what the log says', async () => {
+  const k = await key();
+  const first = sha256(k.secret);
+  const rotated = await stack.call('POST', `/keys/${k.id}/rotate`, { grace_seconds: 60 });
+  assert.equal(rotated.status, 200);
+  const second = sha256(rotated.json.secret);
+  assert.notEqual(first, second);
+  assert.equal(rotated.json.id, k.id);
+  const old = JSON.parse(await redis('GET', `{cm}:key:${first}`));
+  assert.equal(old.state, 'active');
+  assert.ok(Math.abs(old.expires_at - Date.now() / 1000 - 60) < 3);
+  assert.ok(Number(await redis('TTL', `{cm}:key:${first}`)) > 60);
+  assert.equal(await redis('TTL', `{cm}:key:${second}`), '-1');
+  assert.deepEqual((await logOf(rotated.json.revision)).sort(), [`K ${first}`, `K ${second}`].sort());
+
+  // Disabling stops both, enabling brings both back.
+  const off = await stack.must('PATCH', `/keys/${k.id}`, { enabled: false });
+  assert.deepEqual((await logOf(off.revision)).sort(), [`D ${first}`, `D ${second}`].sort());
+  assert.equal(JSON.parse(await redis('GET', `{cm}:key:${first}`)).state, 'disabled');
+  const on = await stack.must('PATCH', `/keys/${k.id}`, { enabled: true });
+  assert.deepEqual((await logOf(on.revision)).sort(), [`K ${first}`, `K ${second}`].sort());
+
+  // Grace 0 ends all earlier ones at once.
+  const third = await stack.must('POST', `/keys/${k.id}/rotate`);
+  const log = await logOf(third.revision);
+  assert.deepEqual(log.sort(), [`D ${first}`, `D ${second}`, `K ${sha256(third.secret)}`].sort());
+  assert.equal(JSON.parse(await redis('GET', `{cm}:key:${second}`)).state, 'revoked');
+  const revoked = await stack.call('DELETE', `/keys/${k.id}`, undefined, { prefer: 'wait=1' });
+  assert.deepEqual(await logOf(revoked.json.propagation.revision), [`D ${sha256(third.secret)}`]);
+
+  for (const grace_seconds of [-1, 1.5, 'x', 40000000])
+    await refused(422, 'validation_failed', 'POST', `/keys/${(await key()).id}/rotate`, { grace_seconds });
+  await refused(422, 'validation_failed', 'POST', `/keys/${k.id}/rotate`, { grace: 1 });
+  await refused(404, 'not_found', 'POST', '/keys/key_00000000000000000000000000/rotate', {});
+});
+
+test('a secret whose grace is over is dropped at the next write', async () => {
+  const k = await key();
+  await stack.must('POST', `/keys/${k.id}/rotate`, { grace_seconds: 1 });
+  await sleep(2100);
+  const next = await stack.must('PATCH', `/keys/${k.id}`, { name: 'later' });
+  assert.equal((await logOf(next.revision)).length, 1);
+  assert.equal(JSON.parse(await redis('HGET', '{cm}:keys', k.id)).secrets.length, 1);
+});
+
+test('aliases: the set in order, one by one, and what refers to a model', async () => {
+  const [a, b] = [(await model()).id, (await model()).id];
+  const k = await key();
+  const path = `/keys/${k.id}/aliases`;
+  const set = [{ match: 'prefix', name: 'claude-', target: a }, { match: 'exact', name: 'x/y:z', target: b }];
+  const put = await stack.call('PUT', path, { aliases: set });
+  assert.equal(put.status, 200);
+  assert.deepEqual(put.json, { aliases: set });
+  const read = await stack.call('GET', path);
+  assert.deepEqual(read.json, { aliases: set });
+  assert.equal(read.headers.etag, put.headers.etag);
+  await unchanged('PUT', path, read.json);
+  const one = await stack.call('GET', `${path}/exact/x%2Fy:z`);
+  assert.deepEqual(one.json, set[1]);
+  assert.equal(one.headers.etag, read.headers.etag);
+  assert.deepEqual((await stack.call('GET', `${path}/exact/x/y:z`)).json, set[1]);
+  await refused(404, 'not_found', 'GET', `${path}/prefix/x/y:z`);
+  await refused(404, 'not_found', 'DELETE', `${path}/exact/nothing`);
+
+  // Re-pointing keeps the place, a new one goes to the end.
+  assert.equal((await stack.call('PUT', `${path}/prefix/claude-`, { target: b })).status, 200);
+  const added = await stack.call('PUT', `${path}/exact/new`, { match: 'exact', name: 'new', target: a });
+  assert.equal(added.status, 201);
+  assert.deepEqual(added.json, { match: 'exact', name: 'new', target: a });
+  assert.deepEqual((await stack.must('GET', path)).aliases.map((x) => `${x.name} ${x.target}`),
+    [`claude- ${b}`, `x/y:z ${b}`, `new ${a}`]);
+  await unchanged('PUT', `${path}/exact/new`, { target: a });
+  assert.equal(await redis('SMEMBERS', `{cm}:refs:${a}`), k.id);
+  assert.equal((await stack.call('DELETE', `${path}/exact/new`)).status, 204);
+  assert.equal(await redis('EXISTS', `{cm}:refs:${a}`), '0');
+  assert.equal(await redis('SMEMBERS', `{cm}:refs:${b}`), k.id);
+
+  await refused(422, 'validation_failed', 'PUT', `${path}/exact/new`, {});
+  await refused(422, 'validation_failed', 'PUT', `${path}/exact/new`, { target: 'nomodel' });
+  await refused(422, 'validation_failed', 'PUT', `${path}/exact/new`, { target: a, name: 'other' });
+  await refused(422, 'validation_failed', 'PUT', `${path}/exact/a%20b`, { target: a });
+  await refused(422, 'validation_failed', 'PUT', `${path}/prefix/p`, { target: a });
+  const missing = await refused(422, 'alias_target_missing', 'PUT', `${path}/exact/new`, { target: 'no/such' });
+  assert.deepEqual(pointers(missing), ['#/target alias_target_missing']);
+  await refused(422, 'validation_failed', 'PUT', path, { aliases: set, more: 1 });
+  await refused(422, 'validation_failed', 'PUT', path, {});
+  await refused(422, 'validation_failed', 'PUT', path, [...set]);
+  await refused(404, 'not_found', 'GET', '/keys/key_00000000000000000000000000/aliases');
+
+  const flat = await stack.must('GET', `/aliases?target=${b}`);
+  assert.deepEqual(flat.data, [{ key_id: k.id, match: 'prefix', name: 'claude-', target: b }, { key_id: k.id, ...set[1] }]);
+  const first = await stack.must('GET', `/aliases?target=${b}&limit=1`);
+  assert.equal(first.has_more, true);
+  const second = await stack.must('GET', `/aliases?target=${b}&limit=1&after_id=${encodeURIComponent(first.last_id)}`);
+  assert.equal(second.data[0].name, 'x/y:z');
+  assert.equal(second.has_more, false);
+  const back = await stack.must('GET', `/aliases?target=${b}&limit=1&before_id=${encodeURIComponent(second.last_id)}`);
+  assert.equal(back.data[0].name, 'claude-');
+  const broken = async () => (await stack.must('GET', '/aliases?broken=true&limit=1000')).data.filter((x) => x.key_id === k.id).length;
+  assert.equal(await broken(), 0);
+  await stack.must('PATCH', `/models/${b}`, { status: 'disabled' });
+  assert.equal(await broken(), 2);
+});
+
+test('all aliases, page by page, over many keys', async () => {
+  const { id } = await model();
+  for (let i = 0; i < 6; i++)
+    await key({ aliases: Array.from({ length: i % 3 }, (_, n) => ({ match: 'exact', name: `all${i}-${n}`, target: id })) });
+  const whole = (await stack.must('GET', '/aliases?limit=1000')).data;
+  for (const limit of [1, 4]) {
+    const forward = [];
+    for (let after = ''; ;) {
+      const page = await stack.must('GET', `/aliases?limit=${limit}${after}`);
+      forward.push(...page.data);
+      if (!page.has_more) break;
+      after = `&after_id=${encodeURIComponent(page.last_id)}`;
+    }
+    assert.deepEqual(forward, whole);
+  }
+  const backward = [];
+  for (let before = `&before_id=${encodeURIComponent('key_zzzzzzzzzzzzzzzzzzzzzzzzzz/exact/z')}`; ;) {
+    const page = await stack.must('GET', `/aliases?limit=7${before}`);
+    backward.unshift(...page.data);
+    if (!page.has_more) break;
+    before = `&before_id=${encodeURIComponent(page.first_id)}`;
+  }
+  assert.deepEqual(backward, whole);
+});
+
+// --- what all writes share
+
+test('dry runs answer 200 with the would-be result and the diff, and change nothing', async () => {
+  const id = fresh();
+  const dry = await unchanged('PUT', `/models/${id}?dry_run=true`, { context_length: 5 });
+  assert.equal(dry.status, 200);
+  assert.equal(dry.json.context_length, 5);
+  assert.ok(dry.json.diff.some((d) => d.op === 'add' && d.path === '/context_length' && d.value === 5));
+  assert.equal(dry.headers.etag, undefined);
+  await model({ context_length: 5 }, id);
+  const patch = await unchanged('PATCH', `/models/${id}?dry_run=true`, { context_length: 6 }, { prefer: 'wait=1' });
+  assert.deepEqual(patch.json.diff, [{ op: 'replace', path: '/context_length', old: 5, value: 6 }]);
+  assert.equal(patch.json.propagation, undefined);
+  const gone = await unchanged('DELETE', `/models/${id}?dry_run=true`);
+  assert.equal(gone.status, 200);
+  assert.equal(gone.json.id, id);
+  assert.equal(gone.json.deleted, true);
+  assert.ok(gone.json.diff.every((d) => d.op === 'remove'));
+  const made = await unchanged('POST', '/keys?dry_run=true', { name: 'dry' }, { 'idempotency-key': 'dry' });
+  assert.equal(made.status, 200);
+  assert.equal(made.json.secret, null);
+  const k = await key();
+  assert.equal((await unchanged('POST', `/keys/${k.id}/rotate?dry_run=true`, {})).json.secret, null);
+  await unchanged('DELETE', `/keys/${k.id}?dry_run=true`);
+  await unchanged('PUT', `/keys/${k.id}/aliases?dry_run=true`, { aliases: [{ match: 'exact', name: 'n', target: id }] });
+  await unchanged('PUT', `/keys/${k.id}/aliases/exact/n?dry_run=true`, { target: id });
+  await unchanged('POST', '/catalog/import?dry_run=true', { models: [{ id: fresh() }] });
+  await refused(422, 'validation_failed', 'PUT', `/models/${id}?dry_run=true`, { context_length: -1 });
+  await refused(412, 'precondition_failed', 'PUT', `/models/${id}?dry_run=true`, {}, { 'if-match': '"1"' });
+});
+
+test('Idempotency-Key: the first outcome again, bound to token, route and body', async () => {
+  const headers = { 'idempotency-key': 'order-1' };
+  const first = await stack.call('POST', '/keys', { name: 'once' }, headers);
+  assert.equal(first.status, 201);
+  const again = await unchanged('POST', '/keys', { name: 'once' }, headers);
+  assert.equal(again.status, 201);
+  assert.deepEqual(again.json, { ...first.json, secret: null });
+  assert.equal(again.headers.etag, first.headers.etag);
+  assert.equal(again.headers.location, first.headers.location);
+  const waited = await unchanged('POST', '/keys', { name: 'once' }, { ...headers, prefer: 'wait=1' });
+  assert.equal(waited.json.propagation.revision, first.json.revision);
+  await refused(422, 'idempotency_key_reused', 'POST', '/keys', { name: 'twice' }, headers);
+  await refused(422, 'idempotency_key_reused', 'POST', '/keys?allow_missing_target=true', { name: 'once' }, headers);
+  await refused(422, 'idempotency_key_reused', 'POST', `/keys/${first.json.id}/rotate`, {}, headers);
+  await refused(400, 'invalid_parameter', 'POST', '/keys', { name: 'x' }, { 'idempotency-key': '' });
+  await refused(400, 'invalid_parameter', 'POST', '/keys', { name: 'x' }, { 'idempotency-key': 'x'.repeat(256) });
+  // What failed is not an outcome.
+  await refused(422, 'validation_failed', 'POST', '/keys', { name: '' }, { 'idempotency-key': 'order-2' });
+  assert.equal((await stack.call('POST', '/keys', { name: 'good' }, { 'idempotency-key': 'order-2' })).status, 201);
+  // The same at once: one is made, all get it.
+  const before = await head();
+  const many = await Promise.all(Array.from({ length: 8 }, () => stack.call('POST', '/keys', { name: 'race' }, { 'idempotency-key': 'order-3' })));
+  assert.equal(new Set(many.map((a) => a.json.id)).size, 1);
+  assert.equal(many.filter((a) => a.json.secret !== null).length, 1);
+  assert.equal(await head(), before + 1);
+  const ttl = Number(await redis('TTL', `{cm}:idem:${sha256('order-1')}`));
+  assert.ok(ttl > 86000 && ttl <= 86400);
+  // An import that changes nothing has an outcome too.
+  const id = fresh();
+  const body = { models: [{ id, created: 5 }] };
+  await stack.must('POST', '/catalog/import', body);
+  const quiet = await stack.must('POST', '/catalog/import', body, { 'idempotency-key': 'order-4' });
+  assert.equal(quiet.unchanged, 1);
+  await stack.must('PATCH', `/models/${id}`, { created: 6 });
+  assert.deepEqual(await stack.must('POST', '/catalog/import', body, { 'idempotency-key': 'order-4' }), quiet);
+  assert.equal((await stack.must('GET', `/models/${id}`)).created, 6);
+});
+
+test('Prefer: wait with no worker answers at once', async () => {
+  const started = Date.now();
+  const answer = await stack.call('PUT', `/models/${fresh()}`, {}, { prefer: 'wait=10' });
+  assert.equal(answer.status, 201);
+  assert.ok(Date.now() - started < 2000);
+  assert.equal(answer.headers['preference-applied'], 'wait=10');
+  const { propagation } = answer.json;
+  assert.deepEqual(Object.keys(propagation), ['revision', 'workers', 'applied', 'complete', 'elapsed_ms', 'lagging', 'refused_everywhere_by']);
+  assert.equal(propagation.revision, answer.json.revision);
+  assert.equal(propagation.workers, 0);
+  assert.equal(propagation.complete, false);
+  const by = (Date.parse(propagation.refused_everywhere_by) - Date.now()) / 1000;
+  assert.ok(by > 3590 && by <= 3601, String(by));
+  const gone = await stack.call('DELETE', `/models/${answer.json.id}`, undefined, { prefer: 'wait=1' });
+  assert.equal(gone.status, 200);
+  assert.equal(gone.json.deleted, true);
+  assert.equal(gone.json.id, answer.json.id);
+  assert.equal((await stack.call('PUT', `/models/${fresh()}`, {}, { prefer: 'wait=0' })).json.propagation, undefined);
+});
+
+test('the fleet: heard, lagging, silent, forgotten', async () => {
+  const epoch = await redis('HGET', '{cm}:head', 'epoch');
+  const say = (kind, over) => redis('PUBLISH', '{cm}:0:ack', JSON.stringify({
+    kind, id: '', replaces: '', host: 'here', slot: 0, epoch, revision: 0, state: 'live', reason: '',
+    confirmed_ms: Date.now(), sent_ms: Date.now(), max_stale_s: 3600, rejected: 0, ...over }));
+  await say('hello', { id: 'w-0-1' });
+  const fleet = await until('the worker', async () => {
+    const list = await stack.must('GET', '/fleet');
+    return list.data.length > 0 && list;
+  });
+  assert.equal(fleet.head_revision, await head());
+  assert.deepEqual(Object.keys(fleet.data[0]), ['id', 'host', 'slot', 'state', 'reason', 'revision', 'lag_ms', 'last_seen_at']);
+  assert.equal(fleet.data[0].id, 'w-0-1');
+  const waited = await stack.must('PUT', `/models/${fresh()}`, {}, { prefer: 'wait=1' });
+  assert.equal(waited.propagation.complete, false);
+  assert.deepEqual(waited.propagation.lagging, ['w-0-1']);
+  const rev = await stack.must('GET', `/revisions/${waited.revision}`);
+  assert.deepEqual(rev, { revision: waited.revision, workers: 1, applied: 0, complete: false, lagging: ['w-0-1'], head_revision: waited.revision });
+  // Told at once when the last one has applied it.
+  const started = Date.now();
+  const pending = stack.must('PUT', `/models/${fresh()}`, {}, { prefer: 'wait=10' });
+  await sleep(100);
+  await say('state', { id: 'w-0-1', revision: await head() });
+  const done = await pending;
+  assert.equal(done.propagation.complete, true, JSON.stringify(done.propagation));
+  assert.ok(Date.now() - started < 3000);
+  assert.equal((await stack.must('GET', `/revisions/${done.revision}`)).complete, true);
+  await refused(404, 'not_found', 'GET', '/revisions/999999999');
+  await refused(404, 'not_found', 'GET', '/revisions/x');
+  // A successor takes its place; a bye and an operator take it off.
+  await say('hello', { id: 'w-0-2', replaces: 'w-0-1' });
+  await until('the successor', async () => (await stack.must('GET', '/fleet')).data.map((w) => w.id).join() === 'w-0-2');
+  await say('hello', { id: 'w-1-1' });
+  await until('two', async () => (await stack.must('GET', '/fleet')).data.length === 2);
+  await say('bye', { id: 'w-1-1' });
+  await until('one', async () => (await stack.must('GET', '/fleet')).data.length === 1);
+  await until('the mirror', async () => (await redis('HKEYS', '{cm}:fleet')) === 'w-0-2');
+  await refused(404, 'not_found', 'DELETE', '/fleet/w-9-9');
+  await unchanged('DELETE', '/fleet/w-0-2?dry_run=true');
+  assert.equal((await stack.call('DELETE', '/fleet/w-0-2')).status, 204);
+  assert.deepEqual((await stack.must('GET', '/fleet')).data, []);
+  await until('the empty mirror', async () => (await redis('EXISTS', '{cm}:fleet')) === '0');
+}, { timeout: 60000 });
+
+test('the audit log: who, what, from where, and the diff', async () => {
+  const { id } = await model({ context_length: 1 });
+  const patched = await stack.call('PATCH', `/models/${id}`, { context_length: 2 });
+  const entry = (await stack.must('GET', '/audit?limit=1')).data[0];
+  assert.equal(entry.revision, patched.json.revision);
+  assert.equal(entry.id, String(patched.json.revision));
+  assert.equal(entry.actor, 'ci');
+  assert.equal(entry.action, 'model.patch');
+  assert.equal(entry.resource, `/models/${id}`);
+  assert.equal(entry.address, '127.0.0.1');
+  assert.equal(entry.request_id, patched.headers['x-request-id']);
+  assert.ok(Math.abs(Date.parse(entry.at) - Date.now()) < 5000);
+  assert.deepEqual(entry.diff, [{ op: 'replace', path: '/context_length', old: 1, value: 2 }]);
+  const of = async (query) => (await stack.must('GET', `/audit?${query}`)).data;
+  assert.deepEqual((await of(`resource=/models/${id}`)).map((e) => e.action), ['model.patch', 'model.put']);
+  assert.ok((await of('action=key.rotate')).every((e) => e.action === 'key.rotate'));
+  assert.deepEqual(await of('actor=nobody'), []);
+  const whole = (await of('limit=1000')).map((e) => e.id);
+  assert.equal(whole.length, Number(await redis('XLEN', '{cm}:audit')));
+  const paged = [];
+  for (let after = ''; ;) {
+    const page = await stack.must('GET', `/audit?limit=50${after}`);
+    paged.push(...page.data.map((e) => e.id));
+    if (!page.has_more) break;
+    after = `&after_id=${page.last_id}`;
+  }
+  assert.deepEqual(paged, whole);
+  const back = await stack.must('GET', `/audit?limit=3&before_id=${whole[10]}`);
+  assert.deepEqual(back.data.map((e) => e.id), whole.slice(7, 10));
+  await refused(400, 'invalid_parameter', 'GET', '/audit?after_id=x');
+});
+
+test('version', async () => {
+  assert.match((await stack.must('GET', '/version')).version, /^\d+\.\d+\.\d+/);
+});
+
+test('writes of many clients at once are all made, each in a revision of its own', async () => {
+  const before = await head();
+  const answers = await Promise.all(Array.from({ length: 50 }, () => stack.call('PUT', `/models/${fresh()}`, {})));
+  assert.ok(answers.every((a) => a.status === 201));
+  assert.equal(new Set(answers.map((a) => a.json.revision)).size, 50);
+  assert.equal(await head(), before + 50);
+});
+
+test('a worker that is silent for its max_stale_s is taken off', async () => {
+  await redis('PUBLISH', '{cm}:0:ack', JSON.stringify({ kind: 'hello', id: 'short-0-1', replaces: '', host: 'h', slot: 0, epoch: '',
+    revision: 0, state: 'empty', reason: '', confirmed_ms: 0, sent_ms: Date.now(), max_stale_s: 1, rejected: 0 }));
+  const seen = await until('the worker', async () => (await stack.must('GET', '/fleet')).data[0]);
+  assert.equal(seen.lag_ms, null);
+  await until('its end', async () => (await stack.must('GET', '/fleet')).data.length === 0);
+});
+
+// --- last: it locks nobody out, but it makes wrong tokens 429 for a minute
+
+test('ten wrong tokens a minute; a right one always passes, a missing one never counts; SIGHUP', async () => {
+  const as = async (token) => (await request(stack.adminUrl, { path: '/admin/v1/version',
+    headers: token ? { authorization: `Bearer ${token}` } : {} }));
+  const statuses = [];
+  for (let i = 0; i < 14; i++) {
+    statuses.push((await as('wrong')).status);
+    assert.equal((await as()).status, 401);
+    assert.equal((await as(stack.token)).status, 200);
+  }
+  assert.equal(statuses.at(-1), 429);
+  assert.ok(statuses.filter((s) => s === 401).length <= 10);
+  const limited = await as('wrong');
+  assert.equal(limited.json.code, 'too_many_attempts');
+  assert.ok(Number(limited.headers['retry-after']) > 0);
+
+  const hash = sha256('second-token');
+  writeFileSync(stack.tokensFile, `# new\n\nops viewer sha256:${hash}\n`);
+  stack.admin.kill('SIGHUP');
+  await until('the new token', async () => (await as('second-token')).status === 200);
+  assert.notEqual((await as(stack.token)).status, 200);
+  writeFileSync(stack.tokensFile, 'broken line\n');
+  stack.admin.kill('SIGHUP');
+  await until('the log line', () => stack.admin.text().includes('tokens_not_reloaded'));
+  assert.equal((await as('second-token')).status, 200);
+});

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+// The admin and its Redis: the first history, a store that is away, refuses,
+// stalls, is empty or somebody else's; start and stop.
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { RedisProxy } from './support/proxy.mjs';
+import { Program, Stack, freePort, request, sleep, until } from './support/stack.mjs';
+
+async function withStack(options, run) {
+  const stack = await Stack.start({ models: false, ...options });
+  try {
+    await run(stack);
+  } finally {
+    await stack.stop();
+  }
+}
+const ready = async (stack) => (await request(stack.adminOpsUrl ?? `http://127.0.0.1:${stack.adminOpsPort}`, { path: '/readyz' })).status;
+const ack = (over) => JSON.stringify({ kind: 'state', id: 'x-0-1', replaces: '', host: 'h', slot: 0, epoch: '00000000000000aa', revision: 5,
+  state: 'live', reason: '', confirmed_ms: Date.now(), sent_ms: Date.now(), max_stale_s: 3600, rejected: 0, ...over });
+
+test('the first history is made after three silent seconds, not while a worker holds a catalog', { timeout: 60000 }, async () => {
+  const stack = await Stack.start({ models: false, admin: false });
+  try {
+    stack.adminPort = await freePort();
+    stack.adminOpsPort = await freePort();
+    const speaker = setInterval(() => stack.redisCli('PUBLISH', '{cm}:0:ack', ack()), 200);
+    const starting = stack.startAdmin().catch((error) => error);
+    await sleep(4500);
+    assert.equal(await stack.redisCli('EXISTS', '{cm}:head'), '0');
+    const answer = await stack.call('PUT', '/models/a/b', {});
+    assert.equal(answer.status, 503);
+    assert.equal(answer.json.code, 'store_suspect');
+    assert.ok(answer.headers['retry-after']);
+    assert.equal(await ready(stack), 503);
+    clearInterval(speaker);
+    assert.equal((await stack.call('DELETE', '/fleet/x-0-1')).status, 204);
+    // A worker that never had a catalog is no reason to wait.
+    const waiting = setInterval(() => stack.redisCli('PUBLISH', '{cm}:0:ack', ack({ id: 'y-0-1', epoch: '', revision: 0, state: 'empty' })), 200);
+    await starting;
+    clearInterval(waiting);
+    assert.equal(await stack.redisCli('HGET', '{cm}:head', 'rev'), '0');
+    assert.equal(await ready(stack), 200);
+  } finally {
+    await stack.stop();
+  }
+});
+
+test('Redis away: 503 with Retry-After, and back again', { timeout: 60000 }, () => withStack({}, async (stack) => {
+  const { id } = await stack.must('PUT', '/models/a/b', {});
+  await stack.redis.stop();
+  await until('not ready', async () => (await ready(stack)) === 503);
+  for (const [method, path, body] of [['GET', '/models'], ['GET', `/models/${id}`], ['PUT', `/models/${id}`, { created: 1 }],
+    ['POST', '/keys', { name: 'x' }], ['GET', '/keys'], ['GET', '/fleet'], ['GET', '/audit'], ['GET', '/aliases']]) {
+    const answer = await stack.call(method, path, body);
+    assert.equal(answer.status, 503, `${method} ${path}`);
+    assert.equal(answer.json.code, 'store_unavailable');
+    assert.equal(answer.headers['retry-after'], '1');
+  }
+  assert.equal((await request(`http://127.0.0.1:${stack.adminOpsPort}`, { path: '/livez' })).status, 200);
+  await stack.startRedis();
+  await until('ready', async () => (await ready(stack)) === 200);
+  assert.equal((await stack.must('PUT', `/models/${id}`, { created: 1 })).revision, 2);
+}));
+
+test('Redis that refuses: nothing is changed', () => withStack({}, async (stack) => {
+  await stack.must('PUT', '/models/a/b', {});
+  await stack.redisCli('CONFIG', 'SET', 'maxmemory', '1');
+  const answer = await stack.call('PUT', '/models/a/c', {});
+  assert.equal(answer.status, 503);
+  assert.equal(answer.json.code, 'store_unavailable');
+  assert.equal((await stack.call('GET', '/models/a/b')).status, 200);
+  await stack.redisCli('CONFIG', 'SET', 'maxmemory', '0');
+  assert.equal((await stack.must('PUT', '/models/a/c', {})).revision, 2);
+}));
+
+// Redis stands still with the commit in its hands: whatever it does with it later,
+// the client was not told "nothing has changed".
+test('Redis stalls in a commit: the answer is true or there is none', { timeout: 90000 }, () => withStack({}, async (stack) => {
+  await stack.must('PUT', '/models/a/base', {});
+  for (const stall of [1000, 4500]) {
+    const writers = Array.from({ length: 4 }, async (_, n) => {
+      const answers = [];
+      for (let i = 0; i < 40; i++) {
+        const id = `s${stall}/w${n}-${i}`;
+        const answer = await stack.call('PUT', `/models/${id}`, {}).catch(() => null);
+        answers.push([id, answer?.status ?? 0]);
+        await sleep(5);
+      }
+      return answers;
+    });
+    await sleep(60);
+    stack.redis.kill('SIGSTOP');
+    await sleep(stall);
+    stack.redis.kill('SIGCONT');
+    const answers = (await Promise.all(writers)).flat();
+    await until('ready', async () => (await ready(stack)) === 200);
+    await sleep(300);
+    const there = new Set((await stack.redisCli('HKEYS', '{cm}:models')).split('\n'));
+    for (const [id, status] of answers) {
+      if (status === 201) assert.ok(there.has(id), `${id} was answered 201 and is not there`);
+      else if (status !== 0) assert.ok(!there.has(id), `${id} was answered ${status} and is there`);
+    }
+    const tally = {};
+    for (const [, status] of answers) tally[status] = (tally[status] ?? 0) + 1;
+    console.log(`# figure: Redis stalled ${stall} ms: answers by status ${JSON.stringify(tally)}`);
+  }
+}));
+
+test('a commit whose answer is lost: made once, or not at all, or not answered', { timeout: 60000 }, async () => {
+  const stack = await Stack.start({ models: false, admin: false });
+  const proxy = await RedisProxy.start(stack.redisPort);
+  try {
+    stack.options.adminEnv = { CM_REDIS_URL: `redis://127.0.0.1:${proxy.port}` };
+    await stack.startAdmin();
+    await stack.must('PUT', '/models/a/first', {}); // the script is loaded
+    let revision = 1;
+    const there = async (id) => (await stack.redisCli('HEXISTS', '{cm}:models', id)) === '1';
+    for (const what of ['swallow', 'deafen']) {
+      proxy.nextCommit = what;
+      proxy.refuseMs = 0;
+      const put = await stack.must('PUT', `/models/a/${what}`, {});
+      assert.equal(put.revision, ++revision, what);
+      assert.ok(await there(`a/${what}`));
+      proxy.nextCommit = what;
+      const key = await stack.must('POST', '/keys', { name: what }, { 'idempotency-key': what });
+      assert.equal(key.revision, ++revision);
+      assert.match(key.secret, /^cm-/);
+      assert.equal(proxy.nextCommit, null, 'nothing was lost: the test proves nothing');
+      await until('ready', async () => (await ready(stack)) === 200);
+    }
+    for (const [what, made] of [['swallow', false], ['deafen', true]]) {
+      proxy.nextCommit = what;
+      proxy.refuseMs = 4500;
+      const cut = await stack.call('PUT', `/models/b/${what}`, {}).catch((error) => error);
+      assert.ok(cut instanceof Error, `answered ${cut.status}`);
+      await until('ready', async () => (await ready(stack)) === 200);
+      await sleep(200);
+      assert.equal(await there(`b/${what}`), made, what);
+    }
+    assert.equal((await stack.must('PUT', '/models/a/last', {})).revision, ++revision + 1);
+  } finally {
+    await stack.stop();
+    await proxy.stop();
+  }
+});
+
+test('connections cut under the writes: every 201 is there, every 503 is not', { timeout: 60000 }, () => withStack({}, async (stack) => {
+  await stack.must('PUT', '/models/a/base', {});
+  let over = false;
+  const cutter = (async () => {
+    while (!over) {
+      await stack.redisCli('CLIENT', 'KILL', 'TYPE', 'normal');
+      await sleep(15);
+    }
+  })();
+  const writers = Array.from({ length: 4 }, async (_, n) => {
+    const answers = [];
+    for (let i = 0; i < 60; i++) {
+      const id = `cut/w${n}-${i}`;
+      answers.push([id, (await stack.call('PUT', `/models/${id}`, {}).catch(() => null))?.status ?? 0]);
+    }
+    return answers;
+  });
+  const answers = (await Promise.all(writers)).flat();
+  over = true;
+  await cutter;
+  await until('ready', async () => (await ready(stack)) === 200);
+  const there = new Set((await stack.redisCli('HKEYS', '{cm}:models')).split('\n'));
+  for (const [id, status] of answers)
+    assert.equal(there.has(id), status === 201 || (status === 0 && there.has(id)), `${id} ${status}`);
+  assert.ok(answers.some(([, status]) => status === 201));
+  const log = (await stack.redisCli('XLEN', '{cm}:log'));
+  assert.equal(Number(await stack.redisCli('HGET', '{cm}:head', 'rev')), Number(log));
+  assert.equal(Number(log), there.size, 'no write was made twice');
+}));
+
+test('a store that lost its history, or holds another one, is not written to', () => withStack({}, async (stack) => {
+  await stack.must('PUT', '/models/a/b', {});
+  await stack.redisCli('FLUSHALL');
+  const empty = await stack.call('PUT', '/models/a/c', {});
+  assert.equal(empty.status, 503);
+  assert.equal(empty.json.code, 'store_suspect');
+  await sleep(3500);
+  assert.equal(await stack.redisCli('EXISTS', '{cm}:head'), '0', 'no new history by itself');
+  await stack.redisCli('HSET', '{cm}:head', 'format', '1', 'epoch', '00000000000000bb', 'parents', '', 'rev', '7',
+    'change', '00000000000000cc', 'digest', '0'.repeat(32), 'models', '0');
+  const foreign = await stack.call('PUT', '/models/a/c', {});
+  assert.equal(foreign.status, 503);
+  assert.equal(foreign.json.code, 'store_suspect');
+  await stack.redisCli('HSET', '{cm}:head', 'format', '99');
+  assert.equal((await stack.call('GET', '/models')).json.code, 'store_suspect');
+}));
+
+test('it refuses a Redis that may evict, and warns without AOF', { timeout: 30000 }, async () => {
+  const stack = await Stack.start({ models: false, admin: false });
+  try {
+    await stack.redisCli('CONFIG', 'SET', 'maxmemory-policy', 'allkeys-lru');
+    await stack.redisCli('CONFIG', 'SET', 'appendonly', 'no');
+    const starting = stack.startAdmin().catch(() => {});
+    await until('its end', () => stack.admin?.exit);
+    assert.equal(stack.admin.exit.code, 1);
+    assert.match(stack.admin.text(), /"redis_may_evict".*"allkeys-lru"/);
+    assert.match(stack.admin.text(), /"redis_without_aof"/);
+    await starting;
+    await stack.redisCli('CONFIG', 'SET', 'maxmemory-policy', 'noeviction');
+    await stack.startAdmin();
+  } finally {
+    await stack.stop();
+  }
+});
+
+test('the process: bad settings, second instance, clean stop with work in flight', { timeout: 60000 }, () => withStack({ adminEnv: { CM_DRAIN_TIMEOUT_S: '3' } }, async (stack) => {
+  const run = async (env, args = []) => {
+    const program = new Program(stack.dir, `extra${Math.random()}`, stack.admin.child.spawnfile, args, env);
+    const exit = await program.exited;
+    return { code: exit.code, text: program.text() };
+  };
+  const good = { CM_ADMIN_LISTEN: '127.0.0.1:0', CM_ADMIN_OPS_LISTEN: '127.0.0.1:0', CM_ADMIN_TOKENS_FILE: stack.tokensFile, ...stack.storeEnv() };
+  const bad = async (env, ...patterns) => {
+    const { code, text } = await run({ ...good, ...env });
+    assert.notEqual(code, 0);
+    for (const pattern of patterns) assert.match(text, pattern);
+  };
+  await bad({ CM_ADMIN_TOKENS_FILE: '/nonexistent' }, /CM_ADMIN_TOKENS_FILE/);
+  writeFileSync(join(stack.dir, 'empty'), '# nothing\n');
+  await bad({ CM_ADMIN_TOKENS_FILE: join(stack.dir, 'empty') }, /no token/);
+  await bad({ CM_REDIS_URL: 'rediss://x', CM_REDIS_PREFIX: 'a b' }, /CM_REDIS_URL/, /CM_REDIS_PREFIX/);
+  await bad({ CM_ADMIN_LISTN: 'x' }, /CM_ADMIN_LISTN/);
+  await bad({ CM_ADMIN_LISTEN: `127.0.0.1:${stack.adminPort}` }, /cannot_listen.*in use/i);
+  const check = await run({ ...good, CM_REDIS_PASSWORD: 'hidden' }, ['--check-config']);
+  assert.equal(check.code, 0);
+  assert.match(check.text, /CM_REDIS_PASSWORD=\*\*\*/);
+  assert.ok(!check.text.includes('hidden'));
+  assert.match((await run({}, ['--version'])).text, /^cm-admin \d/);
+  assert.match((await run({}, ['--help'])).text, /CM_ADMIN_TOKENS_FILE/);
+
+  // A write that waits for a worker which never comes is answered before the end.
+  await stack.redisCli('PUBLISH', '{cm}:0:ack', ack({ kind: 'hello', epoch: '', revision: 0 }));
+  const waiting = stack.call('PUT', '/models/a/b', {}, { prefer: 'wait=30' });
+  await until('the write', async () => (await stack.redisCli('HGET', '{cm}:head', 'rev')) === '1');
+  const exit = stack.admin.stop();
+  const answer = await waiting;
+  assert.equal(answer.status, 201);
+  assert.equal(answer.json.propagation.complete, false);
+  assert.equal((await exit).code, 0);
+  assert.ok(!readFileSync(stack.admin.log, 'utf8').includes('ERROR: LeakSanitizer'));
+}));
+
+test('a body above the limit is 413', () => withStack({ adminEnv: { CM_ADMIN_MAX_BODY: '1' } }, async (stack) => {
+  const answer = await stack.call('PUT', '/models/a/b', `{"display_name":"${'x'.repeat((1 << 20) + 10)}"}`);
+  assert.equal(answer.status, 413);
+  assert.equal(answer.headers['content-type'], 'application/problem+json');
+  assert.equal(answer.json.code, 'body_too_large');
+  assert.equal(answer.json.request_id, answer.headers['x-request-id']);
+  assert.equal((await stack.call('GET', '/models/a/b')).status, 404);
+}));
+
+test('/metrics and the roster after a restart', { timeout: 60000 }, () => withStack({}, async (stack) => {
+  const text = (await request(`http://127.0.0.1:${stack.adminOpsPort}`, { path: '/metrics' })).text;
+  assert.match(text, /^cm_admin_ready 1$/m);
+  assert.match(text, /^# TYPE cm_admin_http_requests_total counter$/m);
+  const epoch = await stack.redisCli('HGET', '{cm}:head', 'epoch');
+  await stack.redisCli('PUBLISH', '{cm}:0:ack', ack({ kind: 'hello', id: 'kept-0-1', epoch, revision: 0 }));
+  await until('the mirror', async () => (await stack.redisCli('HKEYS', '{cm}:fleet')) === 'kept-0-1');
+  await stack.admin.stop();
+  await stack.startAdmin();
+  const put = await stack.must('PUT', '/models/a/b', {}, { prefer: 'wait=1' });
+  assert.deepEqual(put.propagation.lagging, ['kept-0-1']);
+  const worker = (await stack.must('GET', '/fleet')).data[0];
+  assert.equal(worker.id, 'kept-0-1');
+}));
