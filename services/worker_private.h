@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// A worker's parts, for the two files that wire them: worker.c (process, server)
+// and worker_feed.c (store, catalog, keys).
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "common/http/server.h"
+#include "common/store/feed_io.h"
+#include "services/access.h"
+#include "services/key_gate.h"
+#include "services/models_api.h"
+#include "services/neighbours.h"
+#include "services/replica.h"
+#include "services/worker.h"
+#include "services/worker_stats.h"
+
+struct worker {
+    const struct worker_start *start;
+    const struct settings *settings;
+    uv_loop_t loop;
+    uv_timer_t beat, alarm, cut;
+    uv_idle_t render;
+    uv_signal_t term;
+    uint64_t beats;
+
+    struct redis_url url;
+    struct keyspace keyspace;
+    struct feed_io *io;
+    struct replica replica;
+    struct key_gate *gate;
+    struct models_api api;
+    struct access access;
+    struct server *server;
+    struct neighbours neighbours;
+    struct worker_stats stats;
+
+    bool was_up;
+    enum feed_state told_state; // in the log
+    enum feed_reason told_reason;
+    void (*on_feed_closed)(struct worker *w);
+};
+
+// Makes replica, gate and feed, on w's loop; handles alarm and render are made too.
+void worker_feed_start(struct worker *w);
+// Says bye; on_closed runs when the store's part is over and w->io is gone.
+void worker_feed_close(struct worker *w, void (*on_closed)(struct worker *w));
+// After the loop has ended.
+void worker_feed_fini(struct worker *w);
