@@ -114,10 +114,37 @@ bool roster_forget(struct roster *r, struct slice id)
     return found;
 }
 
+// Splits "<instance>-<slot>-<incarnation>" before the last number. False for ids
+// of another form.
+static bool split_id(const char *id, struct slice *place, uint64_t *incarnation)
+{
+    const char *dash = strrchr(id, '-');
+    if (dash == NULL)
+        return false;
+    *place = slice_make(id, (size_t)(dash - id) + 1);
+    return slice_parse_u64(slice_of(dash + 1), UINT64_MAX, incarnation);
+}
+
+// The predecessor that an ack names has ended, and so have all before it in its
+// slot: one that died before its hello could not take its own predecessor off.
+static void take_off_predecessors(struct roster *r, const char *replaced)
+{
+    struct slice place, other_place;
+    uint64_t ended, incarnation;
+    (void)!roster_forget(r, slice_of(replaced));
+    if (!split_id(replaced, &place, &ended))
+        return;
+    for (size_t i = r->count; i-- > 0;)
+        if (split_id(r->workers[i].ack.id, &other_place, &incarnation) &&
+            slice_equal(place, other_place) && incarnation < ended)
+            take_off(r, i);
+}
+
 void roster_on_ack(struct roster *r, const struct ack *ack, uint64_t now_ms)
 {
-    if (ack->kind == ACK_HELLO && ack->replaces[0] != '\0')
-        (void)!roster_forget(r, slice_of(ack->replaces));
+    // Not only a hello: in a roll the predecessor ends after the successor's.
+    if (ack->replaces[0] != '\0')
+        take_off_predecessors(r, ack->replaces);
     if (ack->kind == ACK_BYE) {
         (void)!roster_forget(r, slice_of(ack->id));
         return;

@@ -20,8 +20,8 @@ struct roster;
 CM_MUST_CHECK struct roster *roster_create(void);
 void roster_destroy(struct roster *r);
 
-// hello adds, and takes the predecessor that it names off; state adds or
-// updates; bye takes off.
+// hello and state add or update, and take off the predecessor that they name and
+// all before it in its slot; bye takes off.
 void roster_on_ack(struct roster *r, const struct ack *ack, uint64_t now_ms);
 // From the mirror, after a start or a reconnect: adds a worker that is not known
 // here. wall_ms is now; the worker counts as heard when its ack was sent.

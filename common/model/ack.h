@@ -15,7 +15,7 @@ enum { ACK_ID_MAX = 48, ACK_HOST_MAX = 64, ACK_WORD_MAX = 24 };
 struct ack {
     enum ack_kind kind;
     char id[ACK_ID_MAX + 1];       // instance-slot-incarnation, never reused
-    char replaces[ACK_ID_MAX + 1]; // hello: the predecessor in the slot, or ""
+    char replaces[ACK_ID_MAX + 1]; // the latest in its slot that has ended, or ""
     char host[ACK_HOST_MAX + 1];
     uint64_t slot;
     uint64_t epoch; // 0 while it has no catalog

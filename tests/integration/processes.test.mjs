@@ -258,6 +258,73 @@ test('SIGHUP is harmless', { timeout: 60000 }, async () => {
   }
 });
 
+test('the fleet forgets who has died, and counts both while a slot is rolled', { timeout: 120000 }, async () => {
+  const stack = await Stack.start({ workers: 2, modelsEnv: { CM_DRAIN_TIMEOUT_S: '5' } });
+  const write = () => stack.must('PATCH', '/models/vendor/m', { context_length: ++length }, { prefer: 'wait=5' });
+  let length = 1000;
+  try {
+    await stack.must('PUT', '/models/vendor/m', { created: 1700000000 });
+    // Killed again before its successor can have said anything of itself.
+    const [victim] = await detail(stack);
+    process.kill(victim.pid, 'SIGKILL');
+    const second = await until('its successor', async () => {
+      const now = (await detail(stack))[0];
+      return now.incarnation === 2 && now.pid;
+    });
+    process.kill(second, 'SIGKILL');
+    await until('two workers again', async () => {
+      const now = await detail(stack);
+      return now.length === 2 && now.every((w) => w.ready) && now[0].incarnation === 3;
+    });
+    const after = (await write()).propagation;
+    assert.deepEqual([after.workers, after.applied, after.complete], [2, 2, true]);
+
+    // Writes all through two rolls: every one is complete, and no worker is missing from its count.
+    let rolling = true;
+    const counts = new Set();
+    const writer = (async () => {
+      while (rolling) {
+        const { propagation } = await write();
+        assert.equal(propagation.complete, true, JSON.stringify(propagation));
+        counts.add(propagation.workers);
+      }
+    })();
+    for (let i = 1; i <= 2; i++) {
+      stack.models.kill('SIGUSR2');
+      await until('the roll', async () => {
+        assert.equal((await request(stack.opsUrl, { path: '/readyz' })).status, 200);
+        return events(stack, 'roll_done').length === i;
+      }, 30000);
+    }
+    rolling = false;
+    await writer;
+    assert.ok(Math.min(...counts) >= 2, `${[...counts]}`);
+    const end = (await write()).propagation;
+    assert.deepEqual([end.workers, end.complete], [2, true]);
+  } finally {
+    await stack.stop();
+  }
+});
+
+test('a roll without Redis keeps the workers that have a catalog', { timeout: 60000 }, async () => {
+  const stack = await Stack.start({ workers: 2 });
+  try {
+    const before = (await detail(stack)).map((w) => w.pid);
+    await stack.redis.stop('SIGKILL');
+    stack.models.kill('SIGUSR2');
+    await sleep(2000);
+    assert.ok(before.every(alive), stack.models.text());
+    const { status, json } = await request(stack.opsUrl, { path: '/readyz' });
+    assert.equal(status, 200);
+    assert.equal(json.workers.length, 3); // a successor waits beside the first
+    await stack.startRedis();
+    await until('the roll', async () => events(stack, 'roll_done').length === 1, 20000);
+    assert.ok(!before.some(alive));
+  } finally {
+    await stack.stop();
+  }
+});
+
 test('settings and limits that cannot work are said before anything starts', () => {
   const bin = resolve(root, process.env.CM_BIN_DIR ?? 'build/asan', 'services/cm-models');
   const env = { PATH: process.env.PATH, CM_LISTEN: '127.0.0.1:0', CM_OPS_LISTEN: '127.0.0.1:0' };
