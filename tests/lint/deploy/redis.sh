@@ -9,22 +9,33 @@ as_user() {
     redis-cli -s "$tmp/redis/sock" --user "$who" --pass "$with" --no-auth-warning "$@" 2>&1 | head -n 1
 }
 
+# Starts it in the background; false when it does not answer within 5 s.
+start_redis() {
+    redis-server "$tmp/redis/conf" >>"$tmp/redis/log" 2>&1 &
+    redis_pid=$!
+    tries=0
+    until [ "$(as_user health - ping)" = PONG ]; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 50 ] && kill -0 "$redis_pid" 2>/dev/null || return 1
+        sleep 0.1
+    done
+}
+
+stop_redis() {
+    kill "$redis_pid"
+    wait "$redis_pid" 2>/dev/null || :
+    redis_pid=
+}
+
 check_redis() {
     dir=$tmp/redis
     sh deploy/make-secrets.sh "$dir/secrets" >/dev/null
     sed -e "s|^aclfile .*|aclfile $dir/secrets/redis_users.acl|" -e "s|^dir .*|dir $dir|" \
         -e "s|^bind .*|unixsocket $dir/sock|" -e 's|^port .*|port 0|' deploy/redis/redis.conf >"$dir/conf"
-    redis-server "$dir/conf" >"$dir/log" 2>&1 &
-    redis_pid=$!
-    tries=0
-    until [ "$(as_user health - ping)" = PONG ]; do
-        tries=$((tries + 1))
-        if [ "$tries" -gt 50 ] || ! kill -0 "$redis_pid" 2>/dev/null; then
-            bad redis-starts "$(tail -n 3 "$dir/log" | oneline)"
-            return
-        fi
-        sleep 0.1
-    done
+    if ! start_redis; then
+        bad redis-starts "$(tail -n 3 "$dir/log" | oneline)"
+        return
+    fi
     ok redis-starts
 
     admin=$(cat "$dir/secrets/redis_admin_password")
@@ -95,6 +106,7 @@ cm-admin no shutdown
 health yes ping
 health no get {cm}:head
 default no ping
+default no get {cm}:head
 MATRIX
     set +f
     result redis-rights "$why"
@@ -108,7 +120,15 @@ MATRIX
         [ "$got" = "${channel#*:}" ] || why="$why ${channel%:*}: $got;"
     done
     result redis-channels "$why"
-    kill "$redis_pid"
-    wait "$redis_pid" 2>/dev/null || :
-    redis_pid=
+
+    # A script's writes are a transaction in the append-only file.
+    as_user cm-admin "$admin" eval "redis.call('hset', KEYS[1], 'rev', 7) return redis.call('set', KEYS[2], 'x')" \
+        2 '{cm}:head' '{cm}:key:kept' >/dev/null
+    stop_redis
+    why=
+    start_redis || why="does not start again;"
+    [ "$(as_user cm-models "$models" hget '{cm}:head' rev)" = 7 ] || why="$why the write is gone;"
+    [ "$(as_user cm-models "$models" get '{cm}:key:kept')" = x ] || why="$why half of the write is gone;"
+    result redis-keeps-writes "$why"
+    stop_redis
 }
