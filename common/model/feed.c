@@ -99,6 +99,20 @@ void feed_confirmed(struct feed *f)
     feed_enter(f, FEED_LIVE, FEED_REASON_NONE);
 }
 
+void feed_note_path(struct feed *f)
+{
+    const struct feed_position *at = &f->live.at;
+    f->path[at->revision % FEED_PATH_MAX].revision = at->revision;
+    f->path[at->revision % FEED_PATH_MAX].change = at->change;
+}
+
+bool feed_has_passed(const struct feed *f, uint64_t epoch, uint64_t revision, uint64_t change)
+{
+    size_t slot = revision % FEED_PATH_MAX;
+    return epoch == f->live.at.epoch && change != 0 && f->path[slot].revision == revision &&
+           f->path[slot].change == change;
+}
+
 void feed_ask_head(struct feed *f)
 {
     CM_ASSERT(f->up && f->reading == FEED_READING_NOTHING);
@@ -173,10 +187,14 @@ void feed_confirm(struct feed *f)
     settle(f);
 }
 
-// Only of a history that we follow, or are about to, and only above it: what is
-// below has come by the log, and late it would undo a later permission.
+// Only of the history that we follow, or are about to, and only above it: what is
+// below has come by the log, and late it would undo a later permission. Without a
+// catalog no key is in use that it could concern, and the history that is being
+// loaded may still turn out to be another's.
 static bool names_keys_for_us(const struct feed *f, const struct bell *bell)
 {
+    if (!feed_has_catalog(f))
+        return false;
     if (bell->epoch == f->live.at.epoch)
         return bell->revision > f->live.at.revision;
     return f->staging && bell->epoch == f->stage.at.epoch && bell->revision > f->stage.at.revision;

@@ -118,6 +118,12 @@ void feed_confirm(struct feed *f);
 enum feed_state feed_state(const struct feed *f);
 enum feed_reason feed_reason(const struct feed *f);
 struct feed_position feed_position(const struct feed *f);
+// Has what we serve been at that revision, by that change? So that an answer that
+// came beside the feed (a key, with the head read before it) can be told from one
+// of another history. Knows the last FEED_PATH_MAX revisions since the last reload;
+// false for all others.
+enum { FEED_PATH_MAX = 128 };
+bool feed_has_passed(const struct feed *f, uint64_t epoch, uint64_t revision, uint64_t change);
 // Send time of the last confirmed read (boot ms); 0 = never confirmed.
 uint64_t feed_confirmed_at(const struct feed *f);
 const struct feed_counters *feed_counters(const struct feed *f);

@@ -23,6 +23,10 @@ struct feed {
     bool again;                // read the head once more when nothing is under way
 
     struct feed_copy live;
+    // The revisions that the live copy has been at, each in slot revision % max.
+    struct {
+        uint64_t revision, change;
+    } path[FEED_PATH_MAX];
     bool staging; // a reload is under way
     bool falling; // it is the permitted fall
     struct feed_copy stage;
@@ -52,6 +56,7 @@ void feed_hold(struct feed *f, enum feed_reason reason);
 // The target is a history of ours that lacks what we have: hold, and after
 // repair_wait_ms of it fall.
 void feed_hold_lost(struct feed *f, enum feed_reason reason);
+void feed_note_path(struct feed *f); // the live copy has a new position
 // We stand where the target stood when its read was sent.
 void feed_confirmed(struct feed *f);
 

@@ -54,7 +54,8 @@ static enum outcome compare(const struct feed_copy *c, const struct head *target
 }
 
 // The keys are marked at once, also for a staged copy: a denial that was seen
-// stays in force whatever becomes of the reload.
+// stays in force whatever becomes of the reload. (Without a catalog no key is in
+// use yet.)
 static void apply(struct feed *f, const struct oplog_entry *e)
 {
     struct feed_copy *c = copy_of(f);
@@ -72,12 +73,15 @@ static void apply(struct feed *f, const struct oplog_entry *e)
             break;
         case OPLOG_KEY:
         case OPLOG_DENY:
-            f->actions->key_changed(f->ctx, &op.key, op.kind == OPLOG_DENY, e->revision);
+            if (feed_has_catalog(f))
+                f->actions->key_changed(f->ctx, &op.key, op.kind == OPLOG_DENY, e->revision);
             break;
         }
     }
     c->at.revision = e->revision;
     c->at.change = e->change;
+    if (!f->staging)
+        feed_note_path(f);
 }
 
 // The copy stands where the target stood: what we have is confirmed.

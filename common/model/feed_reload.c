@@ -21,6 +21,8 @@
 // every poll would only make it worse.
 #include "common/model/feed_internal.h"
 
+#include <string.h>
+
 static bool is_too_soon(const struct feed *f)
 {
     return f->corrupt_epoch == f->target.epoch &&
@@ -96,6 +98,8 @@ void feed_reload_commit(struct feed *f)
     feed_copy_clear(&f->live);
     f->live = f->stage;
     f->stage = (struct feed_copy){.records = NULL};
+    memset(f->path, 0, sizeof(f->path));
+    feed_note_path(f);
     f->staging = false;
     f->corrupt_epoch = 0;
     f->actions->keys_unverified(f->ctx);

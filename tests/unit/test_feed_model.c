@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// The feed through random histories; tests/support/feed_model.h says of what.
+//
+//   CM_FEED_HISTORIES  how many (default below)
+//   CM_TEST_SEED       another set of them
+//   CM_FEED_ONLY       this one alone, with its trace
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "tests/support/feed_model.h"
+#include "tests/support/test.h"
+
+static uint64_t number_from(const char *name, uint64_t otherwise)
+{
+    const char *text = getenv(name);
+    uint64_t n = otherwise;
+    if (text != NULL && !slice_parse_u64(slice_of(text), UINT64_MAX, &n))
+        fail_msg("%s is no number: %s", name, text);
+    return n;
+}
+
+static void say_where(int signal_number)
+{
+    (void)signal_number;
+    fprintf(stderr, "died in seed %llu history %llu\n", (unsigned long long)sim.seed,
+            (unsigned long long)sim.history);
+}
+
+static void run(uint64_t seed, uint64_t history, bool tracing)
+{
+    if (feed_model_run(seed, history, tracing))
+        return;
+    if (!tracing)
+        (void)feed_model_run(seed, history, true);
+    fail_msg("seed %llu history %llu: %s\nagain: CM_TEST_SEED=%llu CM_FEED_ONLY=%llu",
+             (unsigned long long)seed, (unsigned long long)history, sim.why,
+             (unsigned long long)seed, (unsigned long long)history);
+}
+
+static void histories(void **state)
+{
+    (void)state;
+    uint64_t seed = number_from("CM_TEST_SEED", 1);
+    uint64_t count = number_from("CM_FEED_HISTORIES", 1000000);
+    feed_model_prepare();
+    signal(SIGABRT, say_where);
+    if (getenv("CM_FEED_ONLY") != NULL) {
+        run(seed, number_from("CM_FEED_ONLY", 0), true);
+        return;
+    }
+    for (uint64_t history = number_from("CM_FEED_FIRST", 0); history < count; history++)
+        run(seed, history, false);
+    printf("%llu histories, %llu events: %llu bells, %llu gaps, %llu reloads, %llu aborted, %llu "
+           "mismatches, %llu falls, %llu suspects; keys passed %llu, refused %llu\n",
+           (unsigned long long)count, (unsigned long long)sim.steps,
+           (unsigned long long)sim.totals.bells, (unsigned long long)sim.totals.gaps,
+           (unsigned long long)sim.totals.reloads, (unsigned long long)sim.totals.reload_aborts,
+           (unsigned long long)sim.totals.digest_mismatches, (unsigned long long)sim.totals.falls,
+           (unsigned long long)sim.totals.suspects, (unsigned long long)sim.passed,
+           (unsigned long long)sim.refused);
+    if (count < 1000)
+        return;
+    // A world in which nothing happens proves nothing.
+    assert_true(sim.totals.gaps > 0 && sim.totals.reload_aborts > 0);
+    assert_true(sim.totals.falls > 0 && sim.totals.digest_mismatches > 0);
+    assert_true(sim.passed > count && sim.refused > count);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(histories),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
