@@ -16,9 +16,7 @@ static int run(bool check_only)
     struct admin_settings settings = {.listen = NULL};
     struct buf errors = {.len = 0};
     int status = EXIT_USAGE;
-    bool ok = admin_settings_load(&settings, environ, &errors);
-    ok = ok && service_check(&settings, &errors);
-    if (!ok) {
+    if (!admin_settings_load(&settings, environ, &errors)) {
         fputs(buf_cstr(&errors), stderr);
     } else if (check_only) {
         admin_settings_print_effective(&settings, stdout);

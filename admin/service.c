@@ -65,43 +65,6 @@ struct service {
     int exit_status;
 };
 
-// --- settings
-
-static bool read_url(const struct admin_settings *settings, struct redis_url *url,
-                     struct buf *errors)
-{
-    char error[REDIS_URL_ERROR_MAX];
-    if (!redis_url_parse(slice_of(settings->redis_url), url, error)) {
-        buf_printf(errors, "CM_REDIS_URL: %s\n", error);
-        return false;
-    }
-    if (settings->redis_password != NULL) {
-        if (url->password != NULL)
-            explicit_bzero(url->password, strlen(url->password));
-        free(url->password);
-        url->password = slice_dup(slice_of(settings->redis_password));
-    }
-    return true;
-}
-
-bool service_check(const struct admin_settings *settings, struct buf *errors)
-{
-    struct redis_url url = {.host = NULL};
-    struct keyspace keyspace;
-    bool ok = read_url(settings, &url, errors);
-    if (ok)
-        redis_url_fini(&url);
-    if (!keyspace_init(&keyspace, slice_of(settings->redis_prefix), 0)) {
-        buf_printf(errors, "CM_REDIS_PREFIX: must be 1 to %d of A-Z a-z 0-9 _ . : -\n",
-                   KEYSPACE_PREFIX_MAX);
-        ok = false;
-    }
-    struct auth *auth = auth_create(settings->tokens_file, errors);
-    ok = ok && auth != NULL;
-    auth_destroy(auth);
-    return ok;
-}
-
 // --- Redis
 
 static void on_data_link(void *ctx, bool up)
@@ -366,6 +329,15 @@ static int serve(struct service *s)
     return s->exit_status;
 }
 
+static void read_url(struct service *s)
+{
+    char error[REDIS_URL_ERROR_MAX];
+    CM_ASSERT(redis_url_parse(slice_of(s->settings->redis_url), &s->url, error));
+    if (s->settings->redis_password != NULL)
+        redis_url_set_password(&s->url, slice_of(s->settings->redis_password));
+    CM_ASSERT(keyspace_init(&s->keyspace, slice_of(s->settings->redis_prefix), s->url.database));
+}
+
 int service_run(const struct admin_settings *settings)
 {
     struct service *s = xcalloc(1, sizeof(*s));
@@ -374,12 +346,11 @@ int service_run(const struct admin_settings *settings)
     s->settings = settings;
     s->api_fd = s->ops_fd = -1;
     s->auth = auth_create(settings->tokens_file, &errors);
-    if (s->auth != NULL && read_url(settings, &s->url, &errors) &&
-        keyspace_init(&s->keyspace, slice_of(settings->redis_prefix), s->url.database) &&
-        bind_one("CM_ADMIN_LISTEN", settings->listen, &s->api_fd) &&
+    read_url(s);
+    if (s->auth != NULL && bind_one("CM_ADMIN_LISTEN", settings->listen, &s->api_fd) &&
         bind_one("CM_ADMIN_OPS_LISTEN", settings->ops_listen, &s->ops_fd))
         status = serve(s);
-    else if (errors.len > 0)
+    else if (s->auth == NULL) // the file has changed since it was checked
         LOG_ERROR("cannot_start", LOG_STR("why", slice_trim(buf_slice(&errors))));
     if (s->api_fd >= 0)
         close(s->api_fd);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The option table of cm-admin. The engine in base/option does the rest; what
-// it cannot know (the grammar of a Redis URL and of a prefix) is checked where
-// these are used, before anything listens.
+// The option table of cm-admin, and what its engine cannot check: where the store
+// is, and the tokens, without which there is nothing to serve.
 #include "admin/settings.h"
 
 #include <stddef.h>
 
+#include "admin/tokens.h"
 #include "common/base/option.h"
+#include "common/store/store_settings.h"
 
 #define AT(member) offsetof(struct admin_settings, member)
 
@@ -88,9 +89,22 @@ static const struct option_table table = {
     .count = CM_ARRAY_LEN(options),
 };
 
+static bool check_tokens(const char *file, struct buf *errors)
+{
+    struct tokens tokens;
+    if (file == NULL) // a mistake that has been reported
+        return true;
+    if (!tokens_load(file, &tokens, errors))
+        return false;
+    tokens_fini(&tokens);
+    return true;
+}
+
 bool admin_settings_load(struct admin_settings *s, char *const *environ_, struct buf *errors)
 {
-    return option_load(&table, environ_, s, errors);
+    bool ok = option_load(&table, environ_, s, errors);
+    ok = store_settings_check(s->redis_url, s->redis_prefix, errors) && ok;
+    return check_tokens(s->tokens_file, errors) && ok;
 }
 
 void admin_settings_free(struct admin_settings *s)

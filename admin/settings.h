@@ -23,7 +23,8 @@ struct admin_settings {
     int log_level; // enum log_level
 };
 
-// Fills *s (zeroed by the caller) from environ_. Every mistake is a line in
+// Fills *s (zeroed by the caller) from environ_; the tokens file is read to see
+// that it is good. Every mistake is a line in
 // errors; false when there was any. admin_settings_free in both cases.
 CM_MUST_CHECK bool admin_settings_load(struct admin_settings *s, char *const *environ_,
                                        struct buf *errors);

@@ -4,7 +4,9 @@
 // commit itself; the answer waits for the workers when the client wants that.
 //
 // A transaction that ends unresolved is not answered at all: every status would
-// claim to know whether the change was made. The connection is cut instead.
+// claim to know whether the change was made. Nor is one that made some of its
+// revisions and failed then: an error would say that nothing was changed. The
+// connection is cut instead.
 #include "admin/write.h"
 
 #include <stdlib.h>
@@ -25,6 +27,7 @@ struct writing {
     size_t idem_slot;
     struct buf resource;
     struct propagation_goal goal; // of the revision that the answer shows
+    bool begun;                   // a revision was made
 };
 
 static void reset(struct write *w)
@@ -206,6 +209,7 @@ static enum txn_verdict hook_plan(void *ctx, struct fetch *f, const struct head 
 static void hook_committed(void *ctx, uint64_t revision)
 {
     struct writing *writing = ctx;
+    writing->begun = true;
     LOG_INFO("audit", LOG_CSTR("action", writing->plan->action),
              LOG_CSTR("resource", buf_cstr(&writing->resource)),
              LOG_CSTR("actor", writing->w.request->actor), LOG_U64("revision", revision),
@@ -242,6 +246,14 @@ static void stopped(struct writing *writing)
         answer_unchanged(writing);
 }
 
+static void cut(struct writing *writing)
+{
+    LOG_ERROR("write_cut", LOG_CSTR("action", writing->plan->action),
+              LOG_CSTR("request_id", writing->w.request->id));
+    response_cut(writing->w.request);
+    destroy(writing);
+}
+
 static void hook_done(void *ctx, enum txn_result result, struct slice text, struct problem *problem)
 {
     struct writing *writing = ctx;
@@ -256,11 +268,13 @@ static void hook_done(void *ctx, enum txn_result result, struct slice text, stru
         replay(writing, text);
         return;
     case TXN_FAILED:
-        refuse(writing, problem);
+        if (writing->begun)
+            cut(writing);
+        else
+            refuse(writing, problem);
         return;
     case TXN_UNRESOLVED:
-        response_cut(writing->w.request);
-        destroy(writing);
+        cut(writing);
         return;
     }
 }

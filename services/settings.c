@@ -5,8 +5,7 @@
 #include <string.h>
 
 #include "common/base/option.h"
-#include "common/store/keyspace.h"
-#include "common/store/redis_url.h"
+#include "common/store/store_settings.h"
 #include "services/cpus.h"
 
 #define AT(field_) offsetof(struct settings, field_)
@@ -148,22 +147,6 @@ static void check_workers(struct settings *s, struct buf *errors)
     }
 }
 
-static void check_redis(const struct settings *s, struct buf *errors)
-{
-    struct redis_url url;
-    struct keyspace keyspace;
-    char why[REDIS_URL_ERROR_MAX];
-    if (s->redis_url != NULL) {
-        if (redis_url_parse(slice_of(s->redis_url), &url, why))
-            redis_url_fini(&url);
-        else
-            buf_printf(errors, "CM_REDIS_URL: %s\n", why);
-    }
-    if (s->redis_prefix != NULL && !keyspace_init(&keyspace, slice_of(s->redis_prefix), 0))
-        buf_printf(errors, "CM_REDIS_PREFIX: '%s' is not 1 to %d of A-Z a-z 0-9 _ . : -\n",
-                   s->redis_prefix, KEYSPACE_PREFIX_MAX);
-}
-
 // "https://host[:port]": a scheme, then no slash, blank or control character.
 static bool is_origin(struct slice origin)
 {
@@ -205,7 +188,7 @@ bool settings_load(struct settings *s, char *const *environ_, struct buf *errors
     bool ok = option_load(&table, environ_, s, errors);
     size_t before = errors->len;
     check_workers(s, errors);
-    check_redis(s, errors);
+    ok = store_settings_check(s->redis_url, s->redis_prefix, errors) && ok;
     check_origins(s, errors);
     check_drain(s, errors);
     return ok && errors->len == before;

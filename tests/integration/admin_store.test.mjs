@@ -146,6 +146,23 @@ test('a commit whose answer is lost: made once, or not at all, or not answered',
   }
 });
 
+test('a large import that is interrupted is not answered, and may be sent again', { timeout: 60000 }, () => withStack({}, async (stack) => {
+  const models = Array.from({ length: 40000 }, (_, i) => ({ id: `big/m${i}`, created: i }));
+  const rev = async () => Number(await stack.redisCli('HGET', '{cm}:head', 'rev'));
+  const first = stack.call('POST', '/catalog/import', { models }).catch((error) => error);
+  await until('the first part', async () => (await rev()) > 0);
+  await stack.redisCli('CONFIG', 'SET', 'maxmemory', '1');
+  const answer = await first;
+  const done = await rev();
+  assert.ok(done < 4, 'it was not interrupted: the test proves nothing');
+  assert.ok(answer instanceof Error, `answered ${answer.status}`);
+  await stack.redisCli('CONFIG', 'SET', 'maxmemory', '0');
+  const again = await stack.must('POST', '/catalog/import', { models });
+  assert.equal(again.unchanged, done * 10000);
+  assert.equal(again.created, 40000 - done * 10000);
+  assert.equal(await rev(), 4);
+}));
+
 test('connections cut under the writes: every 201 is there, every 503 is not', { timeout: 60000 }, () => withStack({}, async (stack) => {
   await stack.must('PUT', '/models/a/base', {});
   let over = false;
@@ -226,7 +243,8 @@ test('the process: bad settings, second instance, clean stop with work in flight
   await bad({ CM_ADMIN_TOKENS_FILE: '/nonexistent' }, /CM_ADMIN_TOKENS_FILE/);
   writeFileSync(join(stack.dir, 'empty'), '# nothing\n');
   await bad({ CM_ADMIN_TOKENS_FILE: join(stack.dir, 'empty') }, /no token/);
-  await bad({ CM_REDIS_URL: 'rediss://x', CM_REDIS_PREFIX: 'a b' }, /CM_REDIS_URL/, /CM_REDIS_PREFIX/);
+  await bad({ CM_REDIS_URL: 'rediss://x', CM_REDIS_PREFIX: 'a b', CM_ADMIN_TOKENS_FILE: '/nonexistent', CM_LOG_KEEP: 'x' },
+    /CM_REDIS_URL/, /CM_REDIS_PREFIX/, /CM_ADMIN_TOKENS_FILE/, /CM_LOG_KEEP/); // all at once
   await bad({ CM_ADMIN_LISTN: 'x' }, /CM_ADMIN_LISTN/);
   await bad({ CM_ADMIN_LISTEN: `127.0.0.1:${stack.adminPort}` }, /cannot_listen.*in use/i);
   const check = await run({ ...good, CM_REDIS_PASSWORD: 'hidden' }, ['--check-config']);
