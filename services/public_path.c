@@ -11,10 +11,26 @@ static bool is_get(struct slice method)
     return slice_equal(method, SLICE_LIT("GET")) || slice_equal(method, SLICE_LIT("HEAD"));
 }
 
+// A proxy may send the whole URL (RFC 9112, 3.2.2): the part from its path on.
+static struct slice without_origin(struct slice path)
+{
+    static const char *const schemes[] = {"http://", "https://"};
+    for (size_t i = 0; i < CM_ARRAY_LEN(schemes); i++) {
+        size_t len = strlen(schemes[i]);
+        if (path.len > len && slice_equal_nocase(slice_make(path.ptr, len), slice_of(schemes[i]))) {
+            struct slice rest = slice_skip(path, len);
+            const char *slash = memchr(rest.ptr, '/', rest.len);
+            return slash == NULL ? SLICE_NONE : slice_skip(rest, (size_t)(slash - rest.ptr));
+        }
+    }
+    return path;
+}
+
 struct public_path public_path_read(struct slice method, struct slice path)
 {
     const struct slice list_path = SLICE_LIT("/v1/models");
     struct public_path p = {PUBLIC_ROUTE_UNKNOWN, SLICE_NONE};
+    path = without_origin(path);
     if (!slice_starts_with(path, list_path))
         return p;
     struct slice rest = slice_skip(path, list_path.len);

@@ -279,10 +279,14 @@ test('malformed requests: h2o\'s own 400 and a close, or JSON; never HTML, never
     if (answer.text.length > 0) assert.match(answer.text, /^HTTP\/1\.[01] (400|404|401|405) /);
     assert.ok(!/<html/i.test(answer.text));
   }
-  for (const path of ['*', 'http://x/v1/models', 'v1/models']) {
+  for (const path of ['*', 'http://x', 'v1/models']) {
     const answer = await raw(stack.port, `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
     assert.match(answer.text, /^HTTP\/1\.1 (404|400) /);
   }
+  // RFC 9112, 3.2.2: a server takes the whole URL too.
+  const whole = await raw(stack.port, `GET http://x/v1/models/vendor/m000 HTTP/1.1\r\nHost: x\r\n`
+    + `Authorization: Bearer ${secret}\r\nConnection: close\r\n\r\n`);
+  assert.match(whole.text, /^HTTP\/1\.1 200 /);
   const large = await raw(stack.port, `POST /v1/models HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n`);
   const [refused] = responses(large.text);
   assert.equal(refused.status, 413);

@@ -27,6 +27,22 @@ static void routes(void **state)
     assert_route("GETT", "/v1/models", PUBLIC_ROUTE_WRONG_METHOD);
 }
 
+static void the_whole_url_will_do(void **state)
+{
+    (void)state;
+    assert_route("GET", "http://x/v1/models", PUBLIC_ROUTE_LIST);
+    assert_route("GET", "HTTPS://x:8080/v1/models/a/b", PUBLIC_ROUTE_MODEL);
+    assert_route("OPTIONS", "http://x/v1/models", PUBLIC_ROUTE_PREFLIGHT);
+    assert_route("GET", "http:///v1/models", PUBLIC_ROUTE_LIST);
+    assert_route("GET", "http://", PUBLIC_ROUTE_UNKNOWN);
+    assert_route("GET", "http://x", PUBLIC_ROUTE_UNKNOWN);
+    assert_route("GET", "http://v1/models", PUBLIC_ROUTE_UNKNOWN);
+    assert_route("GET", "ftp://x/v1/models", PUBLIC_ROUTE_UNKNOWN);
+    struct public_path p =
+        public_path_read(SLICE_LIT("GET"), SLICE_LIT("http://x/v1/models/http://y/z"));
+    assert_slice(p.name, "http://y/z");
+}
+
 static void nothing_else_is_known(void **state)
 {
     (void)state;
@@ -117,6 +133,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(routes),
+        cmocka_unit_test(the_whole_url_will_do),
         cmocka_unit_test(nothing_else_is_known),
         cmocka_unit_test(the_name_is_all_that_follows),
         cmocka_unit_test(decoding),
