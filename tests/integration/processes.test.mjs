@@ -301,6 +301,17 @@ test('the fleet forgets who has died, and counts both while a slot is rolled', {
     assert.ok(Math.min(...counts) >= 2, `${[...counts]}`);
     const end = (await write()).propagation;
     assert.deepEqual([end.workers, end.complete], [2, true]);
+
+    // One that hangs cannot say bye; its successor, who came before its end, says it for it.
+    const [hung] = await detail(stack);
+    process.kill(hung.pid, 'SIGSTOP');
+    stack.models.kill('SIGUSR2');
+    await until('the roll', async () => events(stack, 'roll_done').length === 3, 30000);
+    assert.ok(!alive(hung.pid));
+    await until('a complete write', async () => {
+      const { propagation } = await write();
+      return propagation.workers === 2 && propagation.complete;
+    });
   } finally {
     await stack.stop();
   }
@@ -309,7 +320,11 @@ test('the fleet forgets who has died, and counts both while a slot is rolled', {
 test('a roll without Redis keeps the workers that have a catalog', { timeout: 60000 }, async () => {
   const stack = await Stack.start({ workers: 2 });
   try {
-    const before = (await detail(stack)).map((w) => w.pid);
+    const all = await until('both to be ready', async () => {
+      const now = await detail(stack);
+      return now.every((w) => w.ready) && now;
+    });
+    const before = all.map((w) => w.pid);
     await stack.redis.stop('SIGKILL');
     stack.models.kill('SIGUSR2');
     await sleep(2000);
