@@ -18,7 +18,9 @@
 //
 // "Unverified" is a generation: after a reload every entry read before it is.
 // Revisions are compared only within a generation, because a history that lost
-// its latest writes counts them a second time.
+// its latest writes counts them a second time. The confirmation that ended a
+// generation is remembered: used without being read again, an entry is no better
+// than it was then, however lately the reload was confirmed.
 #include "services/key_cache.h"
 
 #include <stdlib.h>
@@ -28,6 +30,7 @@ enum {
     HAND_STEPS_MAX = 1024, // entries that one eviction may pass: some 0.1 ms
     HEAP_COST = 16,        // what malloc itself takes of each block
     ENTRY_COST = sizeof(struct key_entry) + HEAP_COST,
+    GENERATIONS = 16, // whose last confirmation is remembered
     KEY_COST_MIN = sizeof(struct key) + sizeof(struct alias_set) + 2 * HEAP_COST
 };
 
@@ -46,6 +49,7 @@ struct key_cache {
     struct key_entry *block_oldest, *block_newest;
     size_t block_bytes;
     uint32_t generation;
+    uint64_t confirmed_ms[GENERATIONS]; // when each of the last ones was, at its end
     uint64_t evictions;
 };
 
@@ -353,9 +357,19 @@ void key_cache_forget(struct key_cache *c, const struct secret_digest *digest)
         remove_entry(c, e);
 }
 
-void key_cache_unverify(struct key_cache *c)
+void key_cache_unverify(struct key_cache *c, uint64_t confirmed_ms)
 {
+    c->confirmed_ms[c->generation % GENERATIONS] = confirmed_ms;
     c->generation++;
+}
+
+uint64_t key_cache_confirmed_ms(const struct key_cache *c, const struct key_entry *e,
+                                uint64_t confirmed_ms)
+{
+    if (key_cache_is_verified(c, e))
+        return confirmed_ms;
+    bool remembered = c->generation - e->read_in <= GENERATIONS;
+    return remembered ? c->confirmed_ms[e->read_in % GENERATIONS] : 0;
 }
 
 struct alias_block *key_cache_block(struct key_entry *e, uint64_t view_serial)

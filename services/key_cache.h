@@ -71,9 +71,14 @@ void key_cache_change(struct key_cache *c, const struct secret_digest *digest, u
 void key_cache_deny(struct key_cache *c, const struct secret_digest *digest, uint64_t revision);
 // Its record makes no sense: forget what was known (a denial stays).
 void key_cache_forget(struct key_cache *c, const struct secret_digest *digest);
-// Anything may have changed: what was read until now is unverified.
-void key_cache_unverify(struct key_cache *c);
+// Anything may have changed: what was read until now is unverified. confirmed_ms:
+// the feed's last confirmation before that, up to which it was known to be right.
+void key_cache_unverify(struct key_cache *c, uint64_t confirmed_ms);
 bool key_cache_is_verified(const struct key_cache *c, const struct key_entry *e);
+// The confirmation that the entry's lease counts from: the feed's own (the
+// argument) for a verified one; 0 = none is remembered.
+uint64_t key_cache_confirmed_ms(const struct key_cache *c, const struct key_entry *e,
+                                uint64_t confirmed_ms);
 
 // The block of a known entry for that view, borrowed, or NULL.
 struct alias_block *key_cache_block(struct key_entry *e, uint64_t view_serial);

@@ -32,11 +32,11 @@ struct fill {
     struct secret_digest digest;
     enum fill_state state;
     int tries;
-    uint64_t sent_revision; // the feed's when the read left
-    bool all_changed;       // the guard's marks, since the read left
-    uint64_t changed_at;    // 0 = not changed
-    struct key *held;       // HELD
-    uint64_t held_as_of;
+    uint64_t sent_revision;           // the feed's when the read left
+    bool all_changed;                 // the guard's marks, since the read left
+    uint64_t changed_at;              // 0 = not changed
+    struct key *held;                 // HELD
+    uint64_t held_as_of, held_change; // of the head that was read with it
     uint64_t deadline_ms;
     struct key_waiter *first_waiter, **last_waiter;
     struct fill *next;          // in the bucket
@@ -192,12 +192,21 @@ static void retry_overtaken(struct fill *fill, const struct key_sense *now)
     read_again(fill, now);
 }
 
-// Is the answer of the feed's own history, and not of a past of it?
+// Has the feed been where the answer comes from? Revisions alone do not tell: a
+// store that lost its latest writes counts them a second time.
+static bool is_on_path(const struct fill *fill, uint64_t epoch, uint64_t revision, uint64_t change)
+{
+    const struct key_fill *f = fill->owner;
+    return f->source->has_passed(f->ctx, epoch, revision, change);
+}
+
+// Is the answer of the feed's own history, and not of a past of it? What is ahead
+// of the feed is asked again when the feed is there.
 static bool is_of_feed(const struct fill *fill, const struct key_read *r,
                        const struct feed_position *at)
 {
     return r->epoch == at->epoch && r->revision >= fill->sent_revision &&
-           (r->revision != at->revision || r->change == at->change);
+           (r->revision > at->revision || is_on_path(fill, r->epoch, r->revision, r->change));
 }
 
 static void keep_absent(struct fill *fill, uint64_t as_of, const struct key_sense *now)
@@ -232,6 +241,7 @@ static void take_record(struct fill *fill, const struct key_read *r, const struc
     struct key_fill *f = fill->owner;
     fill->held = key_parse(r->record);
     fill->held_as_of = r->revision;
+    fill->held_change = r->change;
     if (fill->held == NULL) {
         drop_invalid(fill);
     } else if (r->revision <= now->position.revision) {
@@ -298,6 +308,15 @@ void key_fill_all_changed(struct key_fill *f)
         fill->all_changed = true;
 }
 
+// The catalog is as new as the held record. Is it of the same history?
+static void keep_if_passed(struct fill *fill, const struct key_sense *now)
+{
+    if (is_on_path(fill, now->position.epoch, fill->held_as_of, fill->held_change))
+        keep_held(fill);
+    else
+        read_again(fill, now);
+}
+
 static void look_again(struct fill *fill, const struct key_sense *now)
 {
     if (fill->state == FILL_READING)
@@ -307,7 +326,7 @@ static void look_again(struct fill *fill, const struct key_sense *now)
     else if (fill->state == FILL_HELD && is_overtaken(fill, fill->held_as_of))
         retry_overtaken(fill, now);
     else if (fill->state == FILL_HELD && now->position.revision >= fill->held_as_of)
-        keep_held(fill);
+        keep_if_passed(fill, now);
     else if (fill->state == FILL_PARKED && now->state == FEED_LIVE)
         read_again(fill, now);
 }

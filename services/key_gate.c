@@ -4,7 +4,8 @@
 //   denied and not changed since            refused, whatever else
 //   changed since it was read (dirty)       read first
 //   unverified (a reload came between)      read first; as it is while the store
-//                                           cannot be asked
+//                                           cannot be asked, by the lease from
+//                                           before the reload
 //   ahead of the catalog                    read first (the fill waits for the catalog)
 //   lease older than max_stale_s            unknown
 //   lease older than three polls            confirm first, for at most 50 ms: after a
@@ -71,22 +72,25 @@ static bool can_ask(const struct key_sense *now)
     return now->up && (now->state == FEED_LIVE || now->state == FEED_CATCHUP);
 }
 
-// Since the feed was last known to be current.
-static uint64_t lease_age_ms(const struct key_sense *now)
+// Since a confirmation; 0 = never.
+static uint64_t age_ms(const struct key_sense *now, uint64_t confirmed_ms)
 {
-    if (now->confirmed_ms == 0)
+    if (confirmed_ms == 0)
         return UINT64_MAX;
-    return now->now_ms > now->confirmed_ms ? now->now_ms - now->confirmed_ms : 0;
+    return now->now_ms > confirmed_ms ? now->now_ms - confirmed_ms : 0;
 }
 
 static bool is_fresh(const struct key_gate *g, const struct key_sense *now)
 {
-    return lease_age_ms(now) <= g->options.poll_ms * KEY_LEASE_POLLS;
+    return age_ms(now, now->confirmed_ms) <= g->options.poll_ms * KEY_LEASE_POLLS;
 }
 
-static bool is_too_old(const struct key_gate *g, const struct key_sense *now)
+// A reload confirms the feed, not what was read before it.
+static bool is_too_old(const struct key_gate *g, const struct key_entry *e,
+                       const struct key_sense *now)
 {
-    return g->options.max_stale_s > 0 && lease_age_ms(now) > g->options.max_stale_s * 1000;
+    uint64_t confirmed_ms = key_cache_confirmed_ms(g->cache, e, now->confirmed_ms);
+    return g->options.max_stale_s > 0 && age_ms(now, confirmed_ms) > g->options.max_stale_s * 1000;
 }
 
 static bool must_confirm(const struct key_gate *g, const struct key_sense *now, enum stage stage)
@@ -109,7 +113,7 @@ static enum key_verdict judge_known(const struct key_gate *g, const struct key_e
 {
     if (must_read(g, e, now))
         return KEY_LATER_READ;
-    if (is_too_old(g, now))
+    if (is_too_old(g, e, now))
         return KEY_UNKNOWN;
     if (must_confirm(g, now, stage))
         return KEY_LATER_CONFIRM;
@@ -261,8 +265,10 @@ void key_gate_key_changed(struct key_gate *g, const struct secret_digest *digest
 
 void key_gate_keys_unverified(struct key_gate *g)
 {
+    struct key_sense now;
+    sense(g, &now);
     key_fill_all_changed(g->fill);
-    key_cache_unverify(g->cache);
+    key_cache_unverify(g->cache, now.confirmed_ms); // still that from before the reload
 }
 
 void key_gate_on_feed(struct key_gate *g)

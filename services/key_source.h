@@ -23,6 +23,8 @@ struct key_source {
     // As feed_io_read_key: false: nothing was sent. Else on_read runs once, later.
     bool (*read_key)(void *ctx, const struct secret_digest *digest,
                      void (*on_read)(void *reader, const struct key_read *result), void *reader);
+    // As feed_has_passed.
+    bool (*has_passed)(void *ctx, uint64_t epoch, uint64_t revision, uint64_t change);
     // As feed_confirm. key_gate_on_feed follows when there is news.
     void (*confirm)(void *ctx);
     // Call key_gate_on_time at that boot time; replaces the former wish.

@@ -145,6 +145,12 @@ static bool on_read_key(void *ctx, const struct secret_digest *digest,
     return feed_io_read_key(w->io, digest, on_read, reader);
 }
 
+static bool on_has_passed(void *ctx, uint64_t epoch, uint64_t revision, uint64_t change)
+{
+    const struct worker *w = ctx;
+    return feed_has_passed(feed_io_feed(w->io), epoch, revision, change);
+}
+
 static void on_confirm(void *ctx)
 {
     const struct worker *w = ctx;
@@ -166,7 +172,12 @@ static void on_wake_at(void *ctx, uint64_t at_ms)
 }
 
 static const struct key_source key_source = {
-    .sense = on_sense, .read_key = on_read_key, .confirm = on_confirm, .wake_at = on_wake_at};
+    .sense = on_sense,
+    .read_key = on_read_key,
+    .has_passed = on_has_passed,
+    .confirm = on_confirm,
+    .wake_at = on_wake_at,
+};
 
 // -- start and end ----------------------------------------------------------
 

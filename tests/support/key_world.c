@@ -28,6 +28,13 @@ static bool on_read_key(void *ctx, const struct secret_digest *digest,
     return true;
 }
 
+static bool on_has_passed(void *ctx, uint64_t epoch, uint64_t revision, uint64_t change)
+{
+    const struct feed_position *at = &world.now.position;
+    (void)ctx;
+    return epoch == at->epoch && revision <= at->revision && change == 1000 + revision;
+}
+
 static void on_confirm(void *ctx)
 {
     (void)ctx;
@@ -40,7 +47,8 @@ static void on_wake_at(void *ctx, uint64_t at_ms)
     world.alarm_ms = at_ms;
 }
 
-const struct key_source world_source = {on_sense, on_read_key, on_confirm, on_wake_at};
+const struct key_source world_source = {on_sense, on_read_key, on_has_passed, on_confirm,
+                                        on_wake_at};
 
 void world_move_to(uint64_t epoch, uint64_t revision)
 {

@@ -56,6 +56,20 @@ static void scan_is_brought_to_the_second_head_by_the_log(void **state)
     assert_int_equal(feed_position(w->feed).models, 2);
 }
 
+static void staged_log_tells_of_keys_at_once(void **state)
+{
+    (void)state;
+    feed_on_tick(w->feed);
+    on_child_head(E2, E1, 8, "a=1");
+    on_models("a=1", true);
+    on_child_head(E2, E1, 10, "a=1");
+    buf_clear(&w->said);
+    on_entry(9, "D " KEY1 "\nK " KEY2 "\n");
+    expect("deny1@9 dirty2@9 log>9");
+    feed_on_link(w->feed, false); // the denial stays, though the reload comes to nothing
+    expect("drop [away 5]");
+}
+
 static void staged_log_comes_in_parts(void **state)
 {
     (void)state;
@@ -221,8 +235,8 @@ static void log_comes_in_parts(void **state)
     (void)state;
     feed_on_tick(w->feed);
     on_head(E1, 7, "b=1");
-    on_entry(6, "M a 2\nD " KEY1 "\n");
-    expect("head log>5 a=2 deny1@6 publish log>6 [catchup 6]");
+    on_entry(6, "M a 2\nD " KEY1 "\nK " KEY2 "\n");
+    expect("head log>5 a=2 deny1@6 dirty2@6 publish log>6 [catchup 6]");
     on_entry(7, "X a\nX nobody\n");
     expect("-a -nobody publish [live 7]");
 }
@@ -361,6 +375,34 @@ static void other_change_at_the_target_reads_the_head_again(void **state)
     expect("[live 6]");
 }
 
+static void passed_is_what_was_live(void **state)
+{
+    (void)state;
+    struct feed_position at = feed_position(w->feed);
+    assert_true(feed_has_passed(w->feed, E1, 5, at.change));
+    assert_false(feed_has_passed(w->feed, E1, 5, at.change + 1));
+    assert_false(feed_has_passed(w->feed, E2, 5, at.change));
+    assert_false(feed_has_passed(w->feed, E1, 4, at.change - 1)); // before the first load
+    assert_false(feed_has_passed(w->feed, E1, 6, at.change + 1)); // not yet
+    assert_false(feed_has_passed(w->feed, E1, 0, 0));
+    for (uint64_t revision = 6; revision < 6 + FEED_PATH_MAX; revision++) {
+        assert_true(feed_has_passed(w->feed, E1, 5, at.change));
+        feed_on_tick(w->feed);
+        on_head(E1, revision, "a=1 b=1");
+        on_entry(revision, "");
+    }
+    assert_false(feed_has_passed(w->feed, E1, 5, at.change)); // too long ago
+    assert_true(feed_has_passed(w->feed, E1, 6, at.change + 1));
+    feed_on_tick(w->feed);
+    on_child_head(E2, E1, 200, "a=1"); // a reload passes nothing on its way
+    on_models("a=1", true);
+    on_child_head(E2, E1, 201, "a=1");
+    on_entry(201, "");
+    assert_false(feed_has_passed(w->feed, E2, 100, at.change + 95));
+    assert_false(feed_has_passed(w->feed, E2, 200, at.change + 195));
+    assert_true(feed_has_passed(w->feed, E2, 201, at.change + 196));
+}
+
 static void names(void **state)
 {
     (void)state;
@@ -379,6 +421,7 @@ int main(void)
         EMPTY_CASE(loads_in_one_scan_when_nothing_moves),
         EMPTY_CASE(loads_revision_0),
         EMPTY_CASE(scan_is_brought_to_the_second_head_by_the_log),
+        LIVE_CASE(staged_log_tells_of_keys_at_once),
         EMPTY_CASE(staged_log_comes_in_parts),
         EMPTY_CASE(trimmed_while_loading_tries_at_the_next_tick),
         EMPTY_CASE(staged_log_must_chain),
@@ -399,6 +442,7 @@ int main(void)
         LIVE_CASE(wrong_sum_after_the_log_reloads),
         LIVE_CASE(wrong_sum_at_rest_reloads_and_corrupt_is_held),
         LIVE_CASE(other_change_at_the_target_reads_the_head_again),
+        LIVE_CASE(passed_is_what_was_live),
         EMPTY_CASE(names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

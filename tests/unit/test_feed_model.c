@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The feed through random histories; tests/support/feed_model.h says of what.
 //
-//   CM_FEED_HISTORIES  how many (default below)
+//   CM_FEED_HISTORIES  how many (1,000,000)
+//   CM_FEED_FIRST      the first one, to split a long run among processors
 //   CM_TEST_SEED       another set of them
 //   CM_FEED_ONLY       this one alone, with its trace
 #include <signal.h>
@@ -44,14 +45,15 @@ static void histories(void **state)
     (void)state;
     uint64_t seed = number_from("CM_TEST_SEED", 1);
     uint64_t count = number_from("CM_FEED_HISTORIES", 1000000);
+    uint64_t first = number_from("CM_FEED_FIRST", 0);
     feed_model_prepare();
     signal(SIGABRT, say_where);
     if (getenv("CM_FEED_ONLY") != NULL) {
         run(seed, number_from("CM_FEED_ONLY", 0), true);
         return;
     }
-    for (uint64_t history = number_from("CM_FEED_FIRST", 0); history < count; history++)
-        run(seed, history, false);
+    for (uint64_t done = 0; done < count; done++)
+        run(seed, first + done, false);
     printf("%llu histories, %llu events: %llu bells, %llu gaps, %llu reloads, %llu aborted, %llu "
            "mismatches, %llu falls, %llu suspects; keys passed %llu, refused %llu\n",
            (unsigned long long)count, (unsigned long long)sim.steps,

@@ -58,6 +58,22 @@ static void bell_of_the_history_that_is_being_loaded(void **state)
     expect("deny1@9");
 }
 
+static void bell_without_a_catalog_only_makes_it_read(void **state)
+{
+    (void)state;
+    feed_on_link(w->feed, true);
+    on_head(E1, 5, "a=1");
+    expect("head begin scan");
+    on_bell(E1, 6, 1, true); // it may yet be another history that is loaded
+    expect("");
+    on_models("a=1", true);
+    on_head(E1, 6, "a=1");
+    expect("stage:a=1 head log>5");
+    on_bell(E1, 7, 0, false);
+    on_entry(6, "D " KEY1 "\n");
+    expect("unverified commit [live 6] head");
+}
+
 static void confirm_reads_now_or_after_the_read_under_way(void **state)
 {
     (void)state;
@@ -310,6 +326,7 @@ int main(void)
         LIVE_CASE(bell_of_where_we_stand_is_no_news),
         LIVE_CASE(bell_names_keys_only_of_our_future),
         LIVE_CASE(bell_of_the_history_that_is_being_loaded),
+        EMPTY_CASE(bell_without_a_catalog_only_makes_it_read),
         LIVE_CASE(confirm_reads_now_or_after_the_read_under_way),
         LIVE_CASE(holds_what_is_no_continuation),
         LIVE_CASE(lost_writes_are_held_then_given_up),

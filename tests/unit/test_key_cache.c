@@ -123,7 +123,7 @@ static void after_a_reload_no_change_counts_as_seen(void **state)
     (void)state;
     put(1, 3, 9);
     assert_true(key_cache_is_verified(cache, find(1)));
-    key_cache_unverify(cache);
+    key_cache_unverify(cache, 1);
     assert_false(key_cache_is_verified(cache, find(1)));
     change(1, 4); // the history fell to 3 and counts on from there
     assert_entry(1, KEY_ENTRY_KNOWN, true);
@@ -215,7 +215,7 @@ static void a_denial_older_than_what_was_read_is_history(void **state)
     deny(1, 8);
     assert_entry(1, KEY_ENTRY_DENIED, false);
     put(2, 8, 9);
-    key_cache_unverify(cache);
+    key_cache_unverify(cache, 1);
     deny(2, 4);
     assert_entry(2, KEY_ENTRY_DENIED, false);
 }
@@ -390,7 +390,7 @@ static void random_life(void **state)
         }
         assert_true(key_cache_counters(cache).bytes <= MIB);
         if (step % 20000 == 0)
-            key_cache_unverify(cache);
+            key_cache_unverify(cache, 1);
     }
     struct key_cache_counters counters = key_cache_counters(cache);
     assert_true(counters.known > 100 && counters.denied > 100 && counters.absent > 100);

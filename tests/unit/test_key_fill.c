@@ -327,6 +327,29 @@ static void another_change_at_our_revision_is_another_history(void **state)
     assert_null(cached(A));
 }
 
+// It was read where the store lost writes that the feed has since seen made anew:
+// the revision is passed, but by other changes.
+static void what_the_feed_has_not_passed_is_another_history(void **state)
+{
+    (void)state;
+    struct key_read other = foreign(WORLD_EPOCH, 77);
+    assert_true(join(A, 0));
+    world_move_to(WORLD_EPOCH, 12);
+    world_answer(&other);
+    assert_told("");
+    key_fill_on_feed(fill);
+    assert_int_equal(world.sent, 2);
+    other.revision = 14;
+    world_answer(&other); // ahead: held
+    world_move_to(WORLD_EPOCH, 15);
+    key_fill_on_feed(fill);
+    assert_told("");
+    assert_int_equal(world.sent, 3);
+    world_answer_found(15, "active", 4);
+    assert_told("r");
+    assert_int_equal(cached(A)->as_of, 15);
+}
+
 // -- ends -------------------------------------------------------------------
 
 static void patience_has_an_end(void **state)
@@ -522,6 +545,7 @@ int main(void)
         CASE(another_history_is_looked_at_by_the_feed_first),
         CASE(another_change_at_our_revision_is_another_history),
         CASE(patience_has_an_end),
+        CASE(what_the_feed_has_not_passed_is_another_history),
         CASE(the_link_goes_while_a_fill_is_held),
         CASE(an_invalid_record_takes_rights_away),
         CASE(so_many_and_no_more),

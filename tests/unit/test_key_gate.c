@@ -286,6 +286,28 @@ static void unverified_is_read_if_anybody_can_be_asked(void **state)
     assert_int_equal(ask(A), KEY_GRANTED);
 }
 
+static void a_reload_does_not_renew_the_lease(void **state)
+{
+    (void)state;
+    know(A, "active", 4);
+    know(B, "active", 4);
+    pass_ms(MAX_STALE_S * 1000 - 10); // away for long, then trimmed: a reload
+    key_gate_keys_unverified(gate);
+    confirm();
+    assert_true(wait_for(B, 0, KEY_LATER_READ));
+    world_answer_found(10, "active", 4);
+    assert_told("g");
+    link_down();
+    assert_int_equal(ask(A), KEY_GRANTED);
+    pass_ms(11);
+    assert_int_equal(ask(A), KEY_UNKNOWN); // it may be revoked since an hour
+    assert_int_equal(ask(B), KEY_GRANTED);
+    for (int i = 0; i < 20; i++) // what was too long ago is not remembered
+        key_gate_keys_unverified(gate);
+    assert_int_equal(ask(A), KEY_UNKNOWN);
+    assert_int_equal(ask(B), KEY_UNKNOWN);
+}
+
 static void what_cannot_be_made_sure_of_is_unknown(void **state)
 {
     (void)state;
@@ -451,6 +473,7 @@ int main(void)
         CASE(a_denial_stays_when_the_record_is_not_above_it),
         CASE(dirty_is_never_used_before_a_read),
         CASE(unverified_is_read_if_anybody_can_be_asked),
+        CASE(a_reload_does_not_renew_the_lease),
         CASE(what_cannot_be_made_sure_of_is_unknown),
         CASE(nothing_is_known_without_a_catalog),
         CASE(unknown_keys_while_the_store_is_suspect),
