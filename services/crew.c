@@ -23,7 +23,6 @@
 #include "services/settings.h"
 
 enum {
-
     START_MS = 30000,  // for the first turn
     STEADY_MS = 10000, // who lived so long did not die young
     DELAY_FIRST_MS = 100,
