@@ -81,6 +81,21 @@ static void on_subscription_link(void *ctx, bool up)
     propagation_on_link(s->propagation, up, now_ms);
 }
 
+static bool write_mirror(void *ctx, struct slice id, struct slice text)
+{
+    struct service *s = ctx;
+    const struct slice set[] = {SLICE_LIT("HSET"), slice_of(s->keyspace.fleet), id, text};
+    const struct slice del[] = {SLICE_LIT("HDEL"), slice_of(s->keyspace.fleet), id};
+    return text.ptr != NULL ? redis_command(s->data, CM_ARRAY_LEN(set), set, NULL, NULL)
+                            : redis_command(s->data, CM_ARRAY_LEN(del), del, NULL, NULL);
+}
+
+static void flush_mirror(struct service *s, uint64_t now_ms)
+{
+    if (s->guard.epoch != 0 && redis_is_up(s->data))
+        roster_flush(s->roster, now_ms, write_mirror, s);
+}
+
 static void on_message(void *ctx, struct slice channel, struct slice payload)
 {
     struct service *s = ctx;
@@ -89,6 +104,10 @@ static void on_message(void *ctx, struct slice channel, struct slice payload)
     if (slice_equal(channel, slice_of(s->keyspace.ack)) && ack_parse(payload, &ack)) {
         roster_on_ack(s->roster, &ack, clock_boot_ms());
         propagation_on_roster(s->propagation, clock_boot_ms());
+        // Whoever stops a whole stack stops us right after the workers: who has
+        // left must not come back from the mirror at the next start.
+        if (ack.kind == ACK_BYE)
+            flush_mirror(s, clock_boot_ms());
     } else if (slice_equal(channel, slice_of(s->keyspace.bell)) && bell_parse(payload, &bell)) {
         propagation_on_bell(s->propagation, bell.epoch, bell.revision, clock_boot_ms());
     }
@@ -112,15 +131,6 @@ static void open_redis(struct service *s)
     options.on_link = on_subscription_link;
     s->subscription = redis_open(&s->loop, &options);
     s->connections = 2;
-}
-
-static bool write_mirror(void *ctx, struct slice id, struct slice text)
-{
-    struct service *s = ctx;
-    const struct slice set[] = {SLICE_LIT("HSET"), slice_of(s->keyspace.fleet), id, text};
-    const struct slice del[] = {SLICE_LIT("HDEL"), slice_of(s->keyspace.fleet), id};
-    return text.ptr != NULL ? redis_command(s->data, CM_ARRAY_LEN(set), set, NULL, NULL)
-                            : redis_command(s->data, CM_ARRAY_LEN(del), del, NULL, NULL);
 }
 
 // --- the end
@@ -195,8 +205,7 @@ static void on_tick(uv_timer_t *timer)
     txn_queue_tick(s->txns, now_ms);
     roster_expire(s->roster, now_ms);
     propagation_on_tick(s->propagation, now_ms);
-    if (s->guard.epoch != 0 && redis_is_up(s->data))
-        roster_flush(s->roster, now_ms, write_mirror, s);
+    flush_mirror(s, now_ms);
     advance_drain(s, now_ms);
 }
 

@@ -46,12 +46,13 @@ started_at() {
     [ "$1" != Z ] && printf '%s' "${20}"
 }
 
-remember() { printf '%s %s\n' "$2" "$(started_at "$2")" >"$data/run/$1.pid"; }
+remember() { printf '%s %s\n' "$2" "$(started_at "$2" || true)" >"$data/run/$1.pid"; }
 
 # Prints the pid of NAME when it still runs.
 running() {
     [ -f "$data/run/$1.pid" ] || return 1
     read -r pid born <"$data/run/$1.pid" || return 1
+    [ -n "$born" ] || return 1
     [ "$(started_at "$pid")" = "$born" ] || return 1
     printf '%s' "$pid"
 }
@@ -64,7 +65,7 @@ end() {
             sleep 0.1
             left=$((left - 1))
         done
-        running "$1" >/dev/null && kill -KILL "$pid"
+        ! running "$1" >/dev/null || kill -KILL "$pid" 2>/dev/null || true
     fi
     rm -f "$data/run/$1.pid"
 }

@@ -27,18 +27,42 @@ enum {
     BEATS_PER_METRICS = 4,
     BEATS_PER_PROCESS_STATS = 20,
     MAX_BODY = 64 * 1024,
-    CUT_BEFORE_MS = 700, // before the deadline: for the cut, the bye and the exit
+    FIRST_CATALOG_MS = 500, // connections wait in the queue for it, so long at the most
+    CUT_BEFORE_MS = 700,    // before the deadline: for the cut, the bye and the exit
 };
 
 // -- the beat ---------------------------------------------------------------
+
+// A worker without a catalog can only say 500, so it lets its connections wait a
+// moment; but not for ever: where Redis is away, they are owed an answer.
+static bool may_accept(const struct worker *w, uint64_t now_ms)
+{
+    return w->start->block->ready || now_ms - w->started_ms >= FIRST_CATALOG_MS;
+}
+
+static void start_accepting(struct worker *w)
+{
+    const struct worker_start *start = w->start;
+    w->neighbours = (struct neighbours){
+        .server = w->server, .shm = start->shm, .slot = start->slot, .listeners = start->listeners};
+    int error = neighbours_start(&w->neighbours);
+    if (error != 0) {
+        // The supervisor starts another.
+        LOG_ERROR("listen_failed", LOG_CSTR("error", strerror(-error)));
+        exit(EXIT_FAILURE);
+    }
+    start->block->accepting = true;
+}
 
 static void on_beat(uv_timer_t *timer)
 {
     struct worker *w = CM_CONTAINER_OF(timer, struct worker, beat);
     uint64_t now = clock_boot_ms();
     w->start->block->heartbeat_ms = now;
-    if (!w->start->block->draining)
+    if (w->start->block->accepting)
         neighbours_look(&w->neighbours, now);
+    else if (!w->start->block->draining && may_accept(w, now))
+        start_accepting(w);
     if (w->beats % BEATS_PER_METRICS == 0)
         worker_stats_store_metrics(&w->stats);
     if (w->beats % BEATS_PER_PROCESS_STATS == 0)
@@ -147,18 +171,6 @@ static void start_server(struct worker *w)
                                      .io = w->io};
 }
 
-static bool start_accepting(struct worker *w)
-{
-    const struct worker_start *start = w->start;
-    w->neighbours = (struct neighbours){
-        .server = w->server, .shm = start->shm, .slot = start->slot, .listeners = start->listeners};
-    int error = neighbours_start(&w->neighbours);
-    if (error != 0)
-        LOG_ERROR("listen_failed", LOG_CSTR("error", strerror(-error)));
-    start->block->accepting = error == 0;
-    return error == 0;
-}
-
 static void finish(struct worker *w)
 {
     LOG_INFO("left", LOG_U64("requests", server_counters(w->server)->requests));
@@ -170,12 +182,10 @@ static void finish(struct worker *w)
 
 int worker_run(const struct worker_start *start)
 {
-    struct worker w = {.start = start, .settings = start->settings};
+    struct worker w = {.start = start, .settings = start->settings, .started_ms = clock_boot_ms()};
     start_loop(&w);
     worker_feed_start(&w);
     start_server(&w);
-    if (!start_accepting(&w))
-        return EXIT_FAILURE;
     uv_run(&w.loop, UV_RUN_DEFAULT);
     finish(&w);
     return EXIT_SUCCESS;

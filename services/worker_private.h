@@ -25,6 +25,7 @@ struct worker {
     uv_idle_t render;
     uv_signal_t term;
     uint64_t beats;
+    uint64_t started_ms; // boot time
 
     struct redis_url url;
     struct keyspace keyspace;

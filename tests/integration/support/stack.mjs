@@ -183,7 +183,9 @@ export class Stack {
   async ready(program, opsPort) {
     await until(`${program.name} to be ready`, async () => {
       if (program.exit) return true;
-      return (await request(`http://127.0.0.1:${opsPort}`, { path: '/readyz' })).status === 200;
+      const { status, json } = await request(`http://127.0.0.1:${opsPort}`, { path: '/readyz' });
+      const workers = Array.isArray(json?.workers) ? json.workers : [];
+      return status === 200 && workers.every((w) => w.ready && w.accepting);
     });
     if (program.exit) throw new Error(`${program.name} ended: ${JSON.stringify(program.exit)}`);
   }
