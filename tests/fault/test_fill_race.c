@@ -138,6 +138,11 @@ static bool on_read_key(void *ctx, const struct secret_digest *digest,
     return true;
 }
 
+static bool on_has_passed(void *ctx, uint64_t epoch, uint64_t revision, uint64_t change_id)
+{
+    return feed_has_passed(feed_io_feed(((struct race *)ctx)->io), epoch, revision, change_id);
+}
+
 static void on_confirm(void *ctx)
 {
     feed_confirm(feed_io_feed(((struct race *)ctx)->io));
@@ -327,8 +332,11 @@ static void start(struct race *r)
                                                 .publish = on_nothing,
                                                 .key_changed = on_key_changed,
                                                 .keys_unverified = on_keys_unverified};
-    static const struct key_source source = {
-        .sense = on_sense, .read_key = on_read_key, .confirm = on_confirm, .wake_at = on_wake_at};
+    static const struct key_source source = {.sense = on_sense,
+                                             .read_key = on_read_key,
+                                             .has_passed = on_has_passed,
+                                             .confirm = on_confirm,
+                                             .wake_at = on_wake_at};
     char error[REDIS_URL_ERROR_MAX];
     store_fixture_init(&r->store, NULL);
     r->head = store_fixture_head(&r->store);
