@@ -280,7 +280,8 @@ static void acks_say_hello_what_is_applied_and_bye(void **state)
     assert_in_range(clock_wall_ms() - ack.sent_ms, 0, 500);
     size_t before = admin.messages;
     loop_run_for(&w->loop, 3200); // and every second
-    assert_in_range(admin.messages - before, 3, 4);
+    // A busy machine may shift one across the edge, or make a link check report.
+    assert_in_range(admin.messages - before, 2, 6);
     follower_close(&w->worker);
     loop_run_for(&w->loop, 50);
     record_ack(&admin, &ack);
