@@ -1,9 +1,18 @@
 #!/bin/sh
 # All tests, on a bare Debian 12: installs what they need, builds with
 # sanitizers, runs lint, unit, fault, integration and SDK tests, and closes with
-# the counts. CM_TEST_SEED repeats the random ones.
+# the counts. CM_TEST_SEED repeats the random ones; --long gives the fault tests
+# their full counts and times (CM_TEST_LONG=1 in their environment).
 set -u
 cd "$(dirname "$0")/.." || exit 2
+case "${1-}" in
+'') ;;
+--long) export CM_TEST_LONG=1 ;;
+*)
+    echo "usage: sh tests/run.sh [--long]" >&2
+    exit 2
+    ;;
+esac
 passed=0
 failed=0
 logs=$(mktemp -d)
@@ -13,7 +22,7 @@ say() { printf '\n== %s\n' "$*"; }
 
 install_packages() {
     missing=
-    for package in gcc libc6-dev cmake ninja-build pkg-config curl openssl jq git redis-server iproute2 \
+    for package in gcc libc6-dev cmake ninja-build pkg-config curl openssl jq git redis-server redis-sentinel iproute2 \
         libh2o-dev libhiredis-dev libjansson-dev libuv1-dev libssl-dev zlib1g-dev uthash-dev \
         libcmocka-dev clang-format-14 shellcheck haproxy nghttp2-client; do
         dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' ||
@@ -114,6 +123,9 @@ say 'unit and fault tests'
 run_ctest
 say 'integration tests'
 run_node tests/integration/*.test.mjs
+say 'fault tests of the whole'
+set -- tests/fault/*.test.mjs
+[ -e "$1" ] && run_node "$@"
 say 'SDK tests'
 check sdk-packages sdk_packages
 run_node tests/sdk/*.test.mjs
