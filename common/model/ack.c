@@ -54,6 +54,13 @@ static bool read_u64(const json_t *doc, const char *name, uint64_t *out)
     return true;
 }
 
+static bool read_bool(const json_t *doc, const char *name, bool *out)
+{
+    const json_t *member = json_object_get(doc, name);
+    *out = json_is_true(member);
+    return json_is_boolean(member);
+}
+
 // "" is 0: no catalog yet.
 static bool read_epoch(const json_t *doc, uint64_t *out)
 {
@@ -74,7 +81,9 @@ static bool read_ack(const json_t *doc, struct ack *a)
            read_text(doc, "reason", a->reason, ACK_WORD_MAX) &&
            read_i64(doc, "confirmed_ms", &a->confirmed_ms) &&
            read_i64(doc, "sent_ms", &a->sent_ms) && read_u64(doc, "max_stale_s", &a->max_stale_s) &&
-           read_u64(doc, "rejected", &a->rejected);
+           read_u64(doc, "rejected", &a->rejected) && read_u64(doc, "poisoned", &a->poisoned) &&
+           read_bool(doc, "from_disk", &a->from_disk) && read_i64(doc, "saved_ms", &a->saved_ms) &&
+           read_u64(doc, "save_errors", &a->save_errors);
 }
 
 bool ack_parse(struct slice text, struct ack *out)
@@ -125,5 +134,9 @@ void ack_write(struct buf *out, const struct ack *ack)
     write_i64(out, "sent_ms", ack->sent_ms);
     write_u64(out, "max_stale_s", ack->max_stale_s);
     write_u64(out, "rejected", ack->rejected);
+    write_u64(out, "poisoned", ack->poisoned);
+    buf_printf(out, ",\"from_disk\":%s", ack->from_disk ? "true" : "false");
+    write_i64(out, "saved_ms", ack->saved_ms);
+    write_u64(out, "save_errors", ack->save_errors);
     buf_append_char(out, '}');
 }

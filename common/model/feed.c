@@ -14,6 +14,10 @@
 // permitted fall. A lost link or any other verdict between starts the wait anew,
 // because only an unbroken look at the store shows that nobody repairs it.
 //
+// A head whose server nobody vouches for is no head: an old master that was cut
+// off from its replicas answers as before, but what it says may be of the past or
+// of a branch that will be thrown away. The feed is AWAY then, though linked.
+//
 // Reads are serial: a bell or a feed_confirm during one asks for a head read after
 // it, since the answer under way may be older than they are. With the link down
 // there is no read at all. The bell is the only input that anybody may forge: it
@@ -35,6 +39,7 @@ static const char *const reason_names[] = {
     [FEED_REASON_DIVERGED] = "diverged",
     [FEED_REASON_NEWER_FORMAT] = "newer_format",
     [FEED_REASON_CORRUPT] = "corrupt",
+    [FEED_REASON_UNCONFIRMED] = "unconfirmed",
 };
 
 const char *feed_state_name(enum feed_state state)
@@ -96,6 +101,7 @@ void feed_hold_lost(struct feed *f, enum feed_reason reason)
 void feed_confirmed(struct feed *f)
 {
     f->confirmed_at = f->target_sent_ms;
+    f->from_disk = false;
     feed_enter(f, FEED_LIVE, FEED_REASON_NONE);
 }
 
@@ -111,6 +117,38 @@ bool feed_has_passed(const struct feed *f, uint64_t epoch, uint64_t revision, ui
     size_t slot = revision % FEED_PATH_MAX;
     return epoch == f->live.at.epoch && change != 0 && f->path[slot].revision == revision &&
            f->path[slot].change == change;
+}
+
+static void note_told(struct feed *f)
+{
+    f->told_state = f->state;
+    f->told_reason = f->reason;
+    f->told_epoch = f->live.at.epoch;
+    f->told_revision = f->live.at.revision;
+    f->told_change = f->live.at.change;
+}
+
+void feed_restore_record(struct feed *f, struct slice id, struct slice record)
+{
+    CM_ASSERT(!feed_has_catalog(f) && !f->up);
+    feed_copy_put(&f->live, id, record);
+}
+
+bool feed_restore(struct feed *f, const struct feed_position *at, uint64_t confirmed_ms)
+{
+    CM_ASSERT(!feed_has_catalog(f) && !f->up && at->epoch != 0);
+    const struct feed_position *sum = &f->live.at;
+    if (!digest_equal(sum->digest, at->digest) || sum->models != at->models) {
+        feed_copy_clear(&f->live);
+        return false;
+    }
+    f->live.at = *at;
+    f->confirmed_at = confirmed_ms;
+    f->from_disk = true;
+    feed_note_path(f);
+    feed_enter(f, FEED_AWAY, FEED_REASON_NONE);
+    note_told(f); // whoever restores it knows
+    return true;
 }
 
 void feed_ask_head(struct feed *f)
@@ -140,11 +178,7 @@ static bool is_news(const struct feed *f)
 
 static void report(struct feed *f)
 {
-    f->told_state = f->state;
-    f->told_reason = f->reason;
-    f->told_epoch = f->live.at.epoch;
-    f->told_revision = f->live.at.revision;
-    f->told_change = f->live.at.change;
+    note_told(f);
     f->actions->report(f->ctx);
 }
 
@@ -265,8 +299,13 @@ static void judge(struct feed *f, enum head_status status)
         feed_hold(f, FEED_REASON_FOREIGN);
 }
 
+static void distrust(struct feed *f)
+{
+    feed_enter(f, feed_has_catalog(f) ? FEED_AWAY : FEED_EMPTY, FEED_REASON_UNCONFIRMED);
+}
+
 void feed_on_head(struct feed *f, enum head_status status, const struct head *head,
-                  uint64_t sent_ms)
+                  uint64_t sent_ms, bool confirms)
 {
     CM_ASSERT(f->reading == FEED_READING_HEAD);
     f->reading = FEED_READING_NOTHING;
@@ -274,9 +313,11 @@ void feed_on_head(struct feed *f, enum head_status status, const struct head *he
         f->target = *head;
         f->target_sent_ms = sent_ms;
     }
-    if (f->staging && !feed_reload_goes_on(f, status))
+    if (f->staging && (!confirms || !feed_reload_goes_on(f, status)))
         feed_reload_abort(f);
-    if (f->staging)
+    if (!confirms)
+        distrust(f);
+    else if (f->staging)
         feed_reload_advance(f);
     else
         judge(f, status);
@@ -317,6 +358,11 @@ struct feed_position feed_position(const struct feed *f)
 uint64_t feed_confirmed_at(const struct feed *f)
 {
     return f->confirmed_at;
+}
+
+bool feed_is_from_disk(const struct feed *f)
+{
+    return f->from_disk;
 }
 
 const struct feed_counters *feed_counters(const struct feed *f)

@@ -13,13 +13,14 @@
 
 enum feed_state {
     FEED_EMPTY,   // never had a catalog: everything is refused with 500
-    FEED_AWAY,    // has one; Redis cannot be asked
+    FEED_AWAY,    // has one (perhaps from disk); Redis cannot be asked, or not believed
     FEED_CATCHUP, // has one; the store is ahead or its history is being reloaded
     FEED_LIVE,    // confirmed by the last read
     FEED_SUSPECT  // has one; the store is empty, foreign, behind or diverged: hold
 };
 
-// Why it is suspect; while it is empty: why there is nothing to load.
+// Why it is suspect; while it is empty: why there is nothing to load; while it is
+// away: UNCONFIRMED when there is a link.
 enum feed_reason {
     FEED_REASON_NONE,
     FEED_REASON_EMPTY,        // no head
@@ -27,12 +28,13 @@ enum feed_reason {
     FEED_REASON_WENT_BACK,    // our history, but lower: it lost writes
     FEED_REASON_DIVERGED,     // our history, other changes at our revisions
     FEED_REASON_NEWER_FORMAT, // written by a newer program
-    FEED_REASON_CORRUPT       // the records do not sum up to the head's digest
+    FEED_REASON_CORRUPT,      // the records do not sum up to the head's digest
+    FEED_REASON_UNCONFIRMED   // nobody vouches that who answers is the master
 };
 
 // "empty", "away", "catchup", "live", "suspect"
 const char *feed_state_name(enum feed_state state);
-// "", "empty", "foreign", "went_back", "diverged", "newer_format", "corrupt"
+// "", "empty", "foreign", "went_back", "diverged", "newer_format", "corrupt", "unconfirmed"
 const char *feed_reason_name(enum feed_reason reason);
 
 // Where a copy of the catalog stands.
@@ -94,6 +96,14 @@ CM_MUST_CHECK struct feed *feed_create(const struct feed_actions *actions, void 
                                        uint64_t repair_wait_ms);
 void feed_destroy(struct feed *f);
 
+// What an earlier process knew, before the first event: all records that its store
+// had, then where that was and when it was last confirmed. False when they do not
+// sum up to it: then the feed is as new. True: it has a catalog and is AWAY, and
+// goes on by the log once the store answers. (The actions' owner has the models.)
+void feed_restore_record(struct feed *f, struct slice id, struct slice record);
+CM_MUST_CHECK bool feed_restore(struct feed *f, const struct feed_position *at,
+                                uint64_t confirmed_ms);
+
 // Events. A read's answer arrives at most once; after link(false) no answer to an
 // earlier read may be given any more. A read that gets no answer must end in
 // link(false).
@@ -101,9 +111,12 @@ void feed_on_link(struct feed *f, bool up);
 void feed_on_tick(struct feed *f); // time to poll
 void feed_on_bell(struct feed *f, const struct bell *bell);
 // head may be NULL unless status is HEAD_OK. sent_ms: when the question left, by
-// CLOCK_BOOTTIME; the lease and all waiting count from it.
+// CLOCK_BOOTTIME; the lease and all waiting count from it. confirms: the link is
+// known to lead to the one master (ARCHITECTURE 3, Lease). Without it the answer is
+// worth nothing, whatever it says: nothing is confirmed, followed, loaded or given
+// up because of it.
 void feed_on_head(struct feed *f, enum head_status status, const struct head *head,
-                  uint64_t sent_ms);
+                  uint64_t sent_ms, bool confirms);
 // In stream order; count 0 = nothing after that revision. garbled: an entry
 // could not be read at all (entries holds those before it).
 void feed_on_log(struct feed *f, const struct oplog_entry *entries, size_t count, bool garbled);
@@ -126,4 +139,6 @@ enum { FEED_PATH_MAX = 128 };
 bool feed_has_passed(const struct feed *f, uint64_t epoch, uint64_t revision, uint64_t change);
 // Send time of the last confirmed read (boot ms); 0 = never confirmed.
 uint64_t feed_confirmed_at(const struct feed *f);
+// It was restored, and no read has confirmed or replaced it yet.
+bool feed_is_from_disk(const struct feed *f);
 const struct feed_counters *feed_counters(const struct feed *f);

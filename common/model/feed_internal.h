@@ -37,6 +37,7 @@ struct feed {
     uint64_t corrupt_epoch; // whose records did not sum up when last loaded; 0 = none
     uint64_t corrupt_since_ms;
     uint64_t confirmed_at;
+    bool from_disk; // neither confirmed nor replaced since feed_restore
 
     enum feed_state told_state; // what the last report told
     enum feed_reason told_reason;

@@ -102,6 +102,7 @@ void feed_reload_commit(struct feed *f)
     feed_note_path(f);
     f->staging = false;
     f->corrupt_epoch = 0;
+    f->from_disk = false;
     f->actions->keys_unverified(f->ctx);
     f->actions->stage_commit(f->ctx);
 }

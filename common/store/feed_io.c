@@ -71,6 +71,7 @@ static void describe(const struct feed_io *io, enum ack_kind kind, struct ack *o
     out->revision = at.revision;
     strcpy(out->state, feed_state_name(feed_state(io->feed)));
     strcpy(out->reason, feed_reason_name(feed_reason(io->feed)));
+    out->from_disk = feed_is_from_disk(io->feed);
     out->sent_ms = clock_wall_ms();
     out->confirmed_ms = confirmed > 0 ? out->sent_ms - (int64_t)(clock_boot_ms() - confirmed) : 0;
 }

@@ -24,7 +24,7 @@ struct feed_io_options {
     const struct feed_actions *actions;
     void *ctx;
     // Fills kind-independent members (id, host, slot, replaces, max_stale_s,
-    // rejected); feed_io adds state, position and times.
+    // rejected, poisoned, saved_ms, save_errors); feed_io adds state, position and times.
     void (*describe)(void *ctx, struct ack *ack);
     // After every change of state, position or link, and after every head read
     // that the feed has taken in, also one that only confirms (feed_confirm's

@@ -54,7 +54,7 @@ static void on_head(void *ctx, const struct redisReply *reply)
     for (size_t i = 0; i < HEAD_FIELD_COUNT; i++)
         fields[i] = reply_bytes(reply_at(reply, i));
     enum head_status status = head_parse(fields, &head);
-    feed_on_head(r->feed, status, status == HEAD_OK ? &head : NULL, r->sent_ms);
+    feed_on_head(r->feed, status, status == HEAD_OK ? &head : NULL, r->sent_ms, true);
     r->after(r->ctx, true);
 }
 

@@ -337,7 +337,8 @@ test('the fleet: heard, lagging, silent, forgotten', async () => {
   const epoch = await redis('HGET', '{cm}:head', 'epoch');
   const say = (kind, over) => redis('PUBLISH', '{cm}:0:ack', JSON.stringify({
     kind, id: '', replaces: '', host: 'here', slot: 0, epoch, revision: 0, state: 'live', reason: '',
-    confirmed_ms: Date.now(), sent_ms: Date.now(), max_stale_s: 3600, rejected: 0, ...over }));
+    confirmed_ms: Date.now(), sent_ms: Date.now(), max_stale_s: 3600, rejected: 0,
+    poisoned: 0, from_disk: false, saved_ms: 0, save_errors: 0, ...over }));
   await say('hello', { id: 'w-0-1' });
   const fleet = await until('the worker', async () => {
     const list = await stack.must('GET', '/fleet');
@@ -423,7 +424,8 @@ test('writes of many clients at once are all made, each in a revision of its own
 
 test('a worker that is silent for its max_stale_s is taken off', async () => {
   await redis('PUBLISH', '{cm}:0:ack', JSON.stringify({ kind: 'hello', id: 'short-0-1', replaces: '', host: 'h', slot: 0, epoch: '',
-    revision: 0, state: 'empty', reason: '', confirmed_ms: 0, sent_ms: Date.now(), max_stale_s: 1, rejected: 0 }));
+    revision: 0, state: 'empty', reason: '', confirmed_ms: 0, sent_ms: Date.now(), max_stale_s: 1, rejected: 0,
+    poisoned: 0, from_disk: false, saved_ms: 0, save_errors: 0 }));
   const seen = await until('the worker', async () => (await stack.must('GET', '/fleet')).data[0]);
   assert.equal(seen.lag_ms, null);
   await until('its end', async () => (await stack.must('GET', '/fleet')).data.length === 0);

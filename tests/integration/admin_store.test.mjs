@@ -18,7 +18,8 @@ async function withStack(options, run) {
 }
 const ready = async (stack) => (await request(stack.adminOpsUrl ?? `http://127.0.0.1:${stack.adminOpsPort}`, { path: '/readyz' })).status;
 const ack = (over) => JSON.stringify({ kind: 'state', id: 'x-0-1', replaces: '', host: 'h', slot: 0, epoch: '00000000000000aa', revision: 5,
-  state: 'live', reason: '', confirmed_ms: Date.now(), sent_ms: Date.now(), max_stale_s: 3600, rejected: 0, ...over });
+  state: 'live', reason: '', confirmed_ms: Date.now(), sent_ms: Date.now(), max_stale_s: 3600, rejected: 0,
+    poisoned: 0, from_disk: false, saved_ms: 0, save_errors: 0, ...over });
 
 test('the first history is made after three silent seconds, not while a worker holds a catalog', { timeout: 60000 }, async () => {
   const stack = await Stack.start({ models: false, admin: false });

@@ -426,7 +426,7 @@ static void answer_head(struct worker *w, const struct event *e)
         head.digest = n->digest;
         head.models = n->models;
     }
-    feed_on_head(w->feed, status, &head, e->body.sent);
+    feed_on_head(w->feed, status, &head, e->body.sent, true);
 }
 
 // e->what: 0 whole; 1..count: that entry's operations are damaged; above: it could

@@ -96,7 +96,7 @@ struct head head_of(uint64_t epoch, uint64_t revision, const char *models)
 
 static void on_head_of(struct head h)
 {
-    feed_on_head(w->feed, HEAD_OK, &h, w->now);
+    feed_on_head(w->feed, HEAD_OK, &h, w->now, true);
 }
 
 void on_head(uint64_t epoch, uint64_t revision, const char *models)
@@ -120,7 +120,26 @@ void on_diverged_head(uint64_t epoch, uint64_t revision, const char *models)
 
 void on_no_head(enum head_status status)
 {
-    feed_on_head(w->feed, status, NULL, w->now);
+    feed_on_head(w->feed, status, NULL, w->now, true);
+}
+
+void on_unconfirmed_head(uint64_t epoch, uint64_t revision, const char *models)
+{
+    struct head h = head_of(epoch, revision, models);
+    feed_on_head(w->feed, HEAD_OK, &h, w->now, false);
+}
+
+bool restore(uint64_t revision, const char *records, const char *models, uint64_t confirmed_ms)
+{
+    struct head h = head_of(E1, revision, models);
+    struct feed_position at = {h.epoch, h.revision, h.change, h.digest, h.models};
+    struct slice rest = slice_of(records);
+    while (rest.len > 0) {
+        struct slice record = slice_take(&rest, ' ');
+        struct slice id = slice_take(&record, '=');
+        feed_restore_record(w->feed, id, record);
+    }
+    return feed_restore(w->feed, &at, confirmed_ms);
 }
 
 struct oplog_entry entry(uint64_t revision, const char *ops)

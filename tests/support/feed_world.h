@@ -54,6 +54,9 @@ void on_head(uint64_t epoch, uint64_t revision, const char *models);
 void on_child_head(uint64_t epoch, uint64_t parent, uint64_t revision, const char *models);
 void on_diverged_head(uint64_t epoch, uint64_t revision, const char *models);
 void on_no_head(enum head_status status);
+void on_unconfirmed_head(uint64_t epoch, uint64_t revision, const char *models);
+// An earlier process had those models at E1 and that revision. Is it believed?
+bool restore(uint64_t revision, const char *records, const char *models, uint64_t confirmed_ms);
 // An entry that continues revision - 1.
 struct oplog_entry entry(uint64_t revision, const char *ops);
 void on_entry(uint64_t revision, const char *ops);

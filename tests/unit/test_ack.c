@@ -17,12 +17,17 @@ static const struct ack full = {.kind = ACK_HELLO,
                                 .confirmed_ms = 1716239400000,
                                 .sent_ms = -5, // a wall clock may be anywhere
                                 .max_stale_s = 3600,
-                                .rejected = 2};
+                                .rejected = 2,
+                                .poisoned = 1,
+                                .from_disk = true,
+                                .saved_ms = 1716239399000,
+                                .save_errors = 3};
 static const char full_text[] =
     "{\"kind\":\"hello\",\"id\":\"0011aabb-3-17\",\"replaces\":\"0011aabb-3-16\","
     "\"host\":\"h\\\"ost\",\"slot\":3,\"epoch\":\"00000000000000e1\",\"revision\":42,"
     "\"state\":\"suspect\",\"reason\":\"went_back\",\"confirmed_ms\":1716239400000,"
-    "\"sent_ms\":-5,\"max_stale_s\":3600,\"rejected\":2}";
+    "\"sent_ms\":-5,\"max_stale_s\":3600,\"rejected\":2,\"poisoned\":1,\"from_disk\":true,"
+    "\"saved_ms\":1716239399000,\"save_errors\":3}";
 
 static bool parse(const char *text, struct ack *out)
 {
@@ -50,6 +55,10 @@ static void assert_same(const struct ack *a, const struct ack *b)
     assert_int_equal(a->sent_ms, b->sent_ms);
     assert_int_equal(a->max_stale_s, b->max_stale_s);
     assert_int_equal(a->rejected, b->rejected);
+    assert_int_equal(a->poisoned, b->poisoned);
+    assert_int_equal(a->from_disk, b->from_disk);
+    assert_int_equal(a->saved_ms, b->saved_ms);
+    assert_int_equal(a->save_errors, b->save_errors);
 }
 
 static void goes_both_ways(void **state)
@@ -113,7 +122,9 @@ static void anything_else_is_no_ack(void **state)
     assert_false(parse_with("00000000000000e1", "e1"));
     assert_false(parse_with("\"went_back\"", "null"));
     assert_false(parse_with("\"rejected\":2", "\"rejected\":2,\"rejected\":2"));
-    assert_false(parse_with("2}", "2} x"));
+    assert_false(parse_with("\"from_disk\":true", "\"from_disk\":1"));
+    assert_false(parse_with("\"from_disk\":true,", ""));
+    assert_false(parse_with("3}", "3} x"));
 }
 
 int main(void)

@@ -199,9 +199,9 @@ static void count_is_compared_too(void **state)
     struct head h = head_of(E1, 5, "a=1");
     h.models = 2;
     feed_on_link(w->feed, true);
-    feed_on_head(w->feed, HEAD_OK, &h, w->now);
+    feed_on_head(w->feed, HEAD_OK, &h, w->now, true);
     on_models("a=1", true);
-    feed_on_head(w->feed, HEAD_OK, &h, w->now);
+    feed_on_head(w->feed, HEAD_OK, &h, w->now, true);
     assert_state(FEED_EMPTY, FEED_REASON_CORRUPT, 0);
 }
 
