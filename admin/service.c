@@ -298,8 +298,8 @@ static bool start_servers(struct service *s)
                                 .watch = s->watch,
                                 .data = s->data,
                                 .subscription = s->subscription};
-    return server_listen(s->api_server, s->api_fd) == 0 &&
-           server_listen(s->ops_server, s->ops_fd) == 0;
+    return server_listen(s->api_server, s->api_fd, NULL) == 0 &&
+           server_listen(s->ops_server, s->ops_fd, NULL) == 0;
 }
 
 static void start_handles(struct service *s)

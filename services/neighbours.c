@@ -17,14 +17,14 @@ struct neighbour {
 
 int neighbours_start(struct neighbours *n)
 {
-    int error = server_listen(n->server, n->listeners[n->slot]);
+    int error = server_listen(n->server, n->listeners[n->slot], NULL);
     n->all = error == 0 ? xcalloc(shm_slots(n->shm), sizeof(*n->all)) : NULL;
     return error;
 }
 
 static void help(struct neighbours *n, unsigned slot)
 {
-    int error = server_listen(n->server, n->listeners[slot]);
+    int error = server_listen(n->server, n->listeners[slot], NULL);
     if (error != 0) {
         LOG_ERROR("listen_failed", LOG_U64("slot", slot), LOG_CSTR("error", strerror(-error)));
         return;

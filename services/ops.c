@@ -147,7 +147,7 @@ int ops_run(const struct ops_start *start)
                                      .refuse = refuse,
                                      .ctx = &o};
     o.server = server_create(&o.loop, &options);
-    int error = server_listen(o.server, start->listener);
+    int error = server_listen(o.server, start->listener, NULL);
     if (error != 0) {
         LOG_ERROR("listen_failed", LOG_CSTR("error", strerror(-error)));
         return EXIT_FAILURE;

@@ -26,6 +26,7 @@ static void on_close(void *data)
 {
     struct conn *conn = data;
     conn->sock = NULL;
+    SSL_CTX_free(conn->tls);
     h2o_linklist_unlink(&conn->link);
     if (conn->linger_fd >= 0)
         linger_start(conn->server, conn->linger_fd);
@@ -33,7 +34,7 @@ static void on_close(void *data)
         server_conn_gone(conn->server);
 }
 
-void conn_start(struct server *s, int fd)
+void conn_start(struct server *s, int fd, struct tls *tls)
 {
     struct conn *conn = xcalloc(1, sizeof(*conn) + s->options.connection_memory);
     conn->server = s;
@@ -51,6 +52,8 @@ void conn_start(struct server *s, int fd)
     h2o_linklist_insert(&s->conns, &conn->link);
     s->counters.accepted++;
     s->counters.open++;
+    conn->tls = tls == NULL ? NULL : tls_hold(tls);
+    s->accept.ssl_ctx = conn->tls; // looked at by this call only
     h2o_accept(&s->accept, conn->sock);
 }
 

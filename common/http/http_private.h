@@ -46,6 +46,7 @@ struct conn {
     uv_tcp_t tcp; // first: libh2o's socket sits on it and closes it
     struct server *server;
     h2o_socket_t *sock; // NULL once libh2o has closed it
+    SSL_CTX *tls;       // held until then; NULL = cleartext
     h2o_linklist_t link;
     unsigned calls;         // requests that have not ended
     uint64_t idle_since_ms; // of the loop's clock, while calls is 0
@@ -88,12 +89,16 @@ bool reply_has_body(const struct call *c, int status);
 void hooks_register(struct server *s, h2o_pathconf_t *path);
 
 // conn.c
-void conn_start(struct server *s, int fd); // takes fd
+void conn_start(struct server *s, int fd, struct tls *tls); // takes fd
 void conn_call_began(struct conn *conn);
 void conn_call_ended(struct conn *conn, const struct call *c);
 // Nothing under way and nothing received that waits to be read.
 bool conn_is_quiet(const struct conn *conn);
 void conn_shutdown(struct conn *conn, int how);
+
+// tls.c
+// What a new connection begins with; the caller frees it by SSL_CTX_free.
+CM_MUST_CHECK SSL_CTX *tls_hold(struct tls *t);
 
 // linger.c
 void linger_start(struct server *s, int fd); // takes fd

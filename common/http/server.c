@@ -40,8 +40,9 @@ struct listener {
     uv_poll_t poll;
     struct server *server;
     h2o_linklist_t link;
-    int fd;  // the caller's: a name, not used
-    int own; // its duplicate
+    int fd;          // the caller's: a name, not used
+    int own;         // its duplicate
+    struct tls *tls; // NULL = cleartext
 };
 
 static struct listener *listener_of(h2o_linklist_t *link)
@@ -145,7 +146,7 @@ static bool accept_one(struct listener *l)
     int fd = accept4(l->own, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
         if (s->counters.open < s->options.max_connections) {
-            conn_start(s, fd);
+            conn_start(s, fd, l->tls);
         } else {
             s->counters.rejected++;
             close(fd);
@@ -178,7 +179,7 @@ static struct listener *find_listener(struct server *s, int fd)
     return NULL;
 }
 
-int server_listen(struct server *s, int fd)
+int server_listen(struct server *s, int fd, struct tls *tls)
 {
     CM_ASSERT(!s->draining && find_listener(s, fd) == NULL);
     int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
@@ -188,6 +189,7 @@ int server_listen(struct server *s, int fd)
     l->server = s;
     l->fd = fd;
     l->own = own;
+    l->tls = tls;
     int error = uv_poll_init(s->loop, &l->poll, own);
     if (error != 0) {
         close(own);

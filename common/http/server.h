@@ -11,6 +11,7 @@
 #include "common/http/bind.h"
 #include "common/http/call.h"
 #include "common/http/reply.h"
+#include "common/http/tls.h"
 
 struct server;
 
@@ -48,8 +49,10 @@ struct server_counters {
 
 CM_MUST_CHECK struct server *server_create(uv_loop_t *loop, const struct server_options *options);
 // Takes a listening socket (kept open by the caller too; the server works on its
-// own duplicate) and accepts on it until server_unlisten. 0 or a negative errno.
-CM_MUST_CHECK int server_listen(struct server *s, int fd);
+// own duplicate) and accepts on it until server_unlisten. With tls, which must have
+// a certificate and outlive the server, connections begin with a handshake. 0 or a
+// negative errno.
+CM_MUST_CHECK int server_listen(struct server *s, int fd, struct tls *tls);
 void server_unlisten(struct server *s, int fd); // no-op when it is not listened on
 // Stops listening, asks every connection to end after its current request, and
 // calls on_drained in a later turn when none is left.

@@ -130,7 +130,7 @@ void fixture_open(struct fixture *f, uint32_t max_connections, uint32_t idle_ms)
     f->server = server_create(&f->loop, &options);
     f->listener = server_bind("127.0.0.1:0", false, 64);
     assert_true(f->listener >= 0);
-    assert_int_equal(server_listen(f->server, f->listener), 0);
+    assert_int_equal(server_listen(f->server, f->listener, NULL), 0);
 }
 
 static void on_drained(void *ctx)

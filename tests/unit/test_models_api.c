@@ -66,7 +66,7 @@ static int start(void **state)
                                            .refuse = on_refuse};
     t.server = server_create(&t.loop, &options);
     t.listener = server_bind("127.0.0.1:0", false, 64);
-    assert_int_equal(server_listen(t.server, t.listener), 0);
+    assert_int_equal(server_listen(t.server, t.listener, NULL), 0);
     raw_connect(&t.client, &t.loop, t.listener);
     return 0;
 }

@@ -215,7 +215,7 @@ static void test_unlisten_and_listen_again(void **state)
     raw_send_str(&c, get_hello);
     loop_run_for(&f->loop, 50);
     assert_int_equal(server_counters(f->server)->accepted, 0);
-    assert_int_equal(server_listen(f->server, f->listener), 0);
+    assert_int_equal(server_listen(f->server, f->listener, NULL), 0);
     expect_hello(&c, "keep-alive");
     raw_close(&c);
     fixture_close(f);
@@ -237,7 +237,7 @@ static void test_bind_group_is_exclusive(void **state)
     assert_int_equal(server_bind(address, false, 64), -EADDRINUSE);
     // All three are served, wherever the kernel puts a connection.
     for (size_t i = 0; i < 3; i++)
-        assert_int_equal(server_listen(f->server, fds[i]), 0);
+        assert_int_equal(server_listen(f->server, fds[i], NULL), 0);
     for (int i = 0; i < 20; i++) {
         struct raw_client c;
         raw_connect(&c, &f->loop, fds[0]);
