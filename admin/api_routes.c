@@ -8,6 +8,7 @@
 #define KEY "/keys/{id}"
 #define ALIAS KEY "/aliases/{exact|prefix}/{name...}"
 #define MODEL "/models/{id...}"
+#define CONFIG_PARAMETERS "mode max_deletes revision allow_missing_target"
 
 const struct route api_routes[] = {
     {"GET", "/models", 0, PAGING_PARAMETERS " q status owned_by", api_models_list},
@@ -28,6 +29,9 @@ const struct route api_routes[] = {
     {"PUT", ALIAS, ROUTE_WRITE | ROUTE_BODY, "allow_missing_target", api_alias_put},
     {"DELETE", ALIAS, ROUTE_WRITE, "", api_alias_delete},
     {"GET", "/aliases", 0, PAGING_PARAMETERS " target broken", api_aliases_list},
+    {"GET", "/config", 0, "include", api_config_get},
+    {"POST", "/config/diff", ROUTE_BODY, CONFIG_PARAMETERS, api_config_diff},
+    {"POST", "/config/apply", ROUTE_WRITE | ROUTE_BODY, CONFIG_PARAMETERS, api_config_apply},
     {"GET", "/fleet", 0, "", api_fleet_list},
     {"DELETE", "/fleet/{id}", ROUTE_WRITE, "", api_fleet_forget},
     {"GET", "/revisions/{n}", 0, "", api_revision_get},

@@ -116,14 +116,13 @@ static void judge(struct catalog_plan *p, struct write *w, size_t i, struct slic
     json_decref(after);
 }
 
-static bool is_full(const struct write *w)
+static bool is_full(const struct catalog_plan *p, const struct write *w)
 {
-    return !w->request->dry_run && commit_records(w->commit) >= COMMIT_RECORDS_MAX;
+    return !p->at_once && !w->request->dry_run && commit_records(w->commit) >= COMMIT_RECORDS_MAX;
 }
 
-// False when the revision is full before the end.
-static bool put_entries(struct catalog_plan *p, struct write *w, const struct record *records,
-                        size_t count)
+bool catalog_plan_put(struct catalog_plan *p, struct write *w, const struct record *records,
+                      size_t count)
 {
     for (size_t i = 0; i < p->import.count; i++)
         if (!p->items[i].settled)
@@ -131,16 +130,16 @@ static bool put_entries(struct catalog_plan *p, struct write *w, const struct re
     for (size_t i = 0; i < p->import.count; i++) {
         if (p->items[i].settled)
             continue;
-        if (is_full(w))
+        if (is_full(p, w))
             return false;
         judge(p, w, i, records_find(records, count, slice_of(p->import.entries[i].id)));
     }
     return true;
 }
 
-static bool is_unwanted(const struct catalog_plan *p, const struct record *record)
+bool catalog_plan_is_unwanted(const struct catalog_plan *p, struct slice id)
 {
-    return p->replace && json_object_getn(p->import.ids, record->id.ptr, record->id.len) == NULL;
+    return p->replace && json_object_getn(p->import.ids, id.ptr, id.len) == NULL;
 }
 
 static void warn(struct catalog_plan *p, const struct write *w, struct slice id)
@@ -155,14 +154,13 @@ static void warn(struct catalog_plan *p, const struct write *w, struct slice id)
     json_object_setn_new(p->warnings, id.ptr, id.len, json_string(reason));
 }
 
-// False when the revision is full before the end.
-static bool delete_unwanted(struct catalog_plan *p, struct write *w, const struct record *records,
-                            size_t count)
+bool catalog_plan_delete(struct catalog_plan *p, struct write *w, const struct record *records,
+                         size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (!is_unwanted(p, &records[i]))
+        if (!catalog_plan_is_unwanted(p, records[i].id))
             continue;
-        if (is_full(w))
+        if (is_full(p, w))
             return false;
         char *id = slice_dup(records[i].id);
         json_t *before = parse(records[i].text);
@@ -176,9 +174,9 @@ static bool delete_unwanted(struct catalog_plan *p, struct write *w, const struc
     return true;
 }
 
-// Asks who points at what would be deleted. False when nothing has to be asked.
-static bool ask_references(struct catalog_plan *p, struct write *w, const struct record *records,
-                           size_t count)
+// Who points at what would be deleted?
+bool catalog_plan_ask_references(struct catalog_plan *p, struct write *w,
+                                 const struct record *records, size_t count)
 {
     if (p->refs_asked)
         return false;
@@ -187,15 +185,15 @@ static bool ask_references(struct catalog_plan *p, struct write *w, const struct
     p->refs = json_object();
     for (size_t i = 0; i < count; i++) {
         struct slice id = records[i].id;
-        if (is_unwanted(p, &records[i]))
+        if (catalog_plan_is_unwanted(p, records[i].id))
             json_object_setn_new(p->refs, id.ptr, id.len,
                                  json_integer((json_int_t)fetch_refs(w->fetch, id)));
     }
     return json_object_size(p->refs) > 0;
 }
 
-static bool check_deletes(const struct catalog_plan *p, struct write *w,
-                          const struct record *records, size_t count)
+bool catalog_plan_check(const struct catalog_plan *p, struct write *w, const struct record *records,
+                        size_t count)
 {
     uint64_t unwanted = 0;
     uint64_t allowed = count * DELETES_PERCENT / 100;
@@ -204,7 +202,7 @@ static bool check_deletes(const struct catalog_plan *p, struct write *w,
     if (p->limited)
         allowed = p->max_deletes;
     for (size_t i = 0; i < count; i++)
-        unwanted += is_unwanted(p, &records[i]);
+        unwanted += catalog_plan_is_unwanted(p, records[i].id);
     if (unwanted <= allowed || p->revisions > 0)
         return true;
     problem_set(&w->problem, PROBLEM_TOO_MANY_DELETES,
@@ -215,7 +213,7 @@ static bool check_deletes(const struct catalog_plan *p, struct write *w,
     return false;
 }
 
-static void add_line(json_t *list, const char *id, const char *reason)
+void catalog_plan_line(json_t *list, const char *id, const char *reason)
 {
     json_t *line = json_object();
     json_object_set_new(line, "id", id[0] == '\0' ? json_null() : json_string(id));
@@ -223,23 +221,31 @@ static void add_line(json_t *list, const char *id, const char *reason)
     json_array_append_new(list, line);
 }
 
-static void write_answer(const struct catalog_plan *p, struct buf *out)
+void catalog_plan_counts(const struct catalog_plan *p, struct buf *out)
 {
     size_t counts[CATALOG_UNCHANGED + 1] = {0};
+    for (size_t i = 0; i < p->import.count; i++)
+        counts[p->items[i].outcome]++;
+    buf_printf(out, "\"created\":%zu,\"updated\":%zu,\"unchanged\":%zu,\"deleted\":%zu",
+               counts[CATALOG_CREATED], counts[CATALOG_UPDATED], counts[CATALOG_UNCHANGED],
+               p->deleted + p->deleting);
+}
+
+static void write_answer(const struct catalog_plan *p, struct buf *out)
+{
     json_t *skipped = json_array(), *warnings = json_array();
     const char *id;
     json_t *reason;
     for (size_t i = 0; i < p->import.count; i++) {
         const struct import_entry *entry = &p->import.entries[i];
-        counts[p->items[i].outcome]++;
         if (p->items[i].outcome == CATALOG_SKIPPED)
-            add_line(skipped, entry->id,
-                     entry->reason != NULL ? entry->reason : p->items[i].reason);
+            catalog_plan_line(skipped, entry->id,
+                              entry->reason != NULL ? entry->reason : p->items[i].reason);
     }
-    json_object_foreach(p->warnings, id, reason) add_line(warnings, id, json_string_value(reason));
-    buf_printf(out, "{\"created\":%zu,\"updated\":%zu,\"unchanged\":%zu,\"deleted\":%zu",
-               counts[CATALOG_CREATED], counts[CATALOG_UPDATED], counts[CATALOG_UNCHANGED],
-               p->deleted + p->deleting);
+    json_object_foreach(p->warnings, id, reason)
+        catalog_plan_line(warnings, id, json_string_value(reason));
+    buf_append_char(out, '{');
+    catalog_plan_counts(p, out);
     buf_append_str(out, ",\"skipped\":");
     doc_write(out, skipped);
     buf_append_str(out, ",\"warnings\":");
@@ -252,21 +258,19 @@ static void write_answer(const struct catalog_plan *p, struct buf *out)
 static enum write_verdict make(struct catalog_plan *p, struct write *w,
                                const struct record *records, size_t count)
 {
-    if (!check_deletes(p, w, records, count))
+    if (!catalog_plan_check(p, w, records, count))
         return WRITE_REFUSED;
-    if (ask_references(p, w, records, count))
+    if (catalog_plan_ask_references(p, w, records, count))
         return WRITE_READ_MORE;
-    if (!put_entries(p, w, records, count) || !delete_unwanted(p, w, records, count))
+    if (!catalog_plan_put(p, w, records, count) || !catalog_plan_delete(p, w, records, count))
         return WRITE_COMMIT_MORE;
     w->response.status = 200;
     write_answer(p, &w->response.body);
     return commit_records(w->commit) == 0 ? WRITE_UNCHANGED : WRITE_COMMIT;
 }
 
-enum write_verdict catalog_plan_make(struct catalog_plan *p, struct write *w)
+void catalog_plan_begin(struct catalog_plan *p)
 {
-    size_t count;
-    struct record *records = records_read(w->fetch, p->models_slot, &count);
     if (p->items == NULL)
         p->items = xcalloc(p->import.count, sizeof(*p->items));
     p->deleting = 0;
@@ -274,6 +278,13 @@ enum write_verdict catalog_plan_make(struct catalog_plan *p, struct write *w)
         json_decref(p->warnings);
         p->warnings = json_object();
     }
+}
+
+enum write_verdict catalog_plan_make(struct catalog_plan *p, struct write *w)
+{
+    size_t count;
+    struct record *records = records_read(w->fetch, p->models_slot, &count);
+    catalog_plan_begin(p);
     enum write_verdict verdict = make(p, w, records, count);
     free(records);
     return verdict;

@@ -24,6 +24,7 @@ struct catalog_plan {
     bool replace;         // delete what is not in it
     bool limited;         // max_deletes was given
     uint64_t max_deletes;
+    bool at_once; // never full: one revision or none
 
     struct catalog_item *items; // one per entry of import
     size_t models_slot;
@@ -34,9 +35,31 @@ struct catalog_plan {
     json_t *warnings; // object: model -> why
 };
 
+struct record;
+
 void catalog_plan_fini(struct catalog_plan *p);
 void catalog_plan_ask(struct catalog_plan *p, struct fetch *f);
 // Fills w's commit, diff and answer.
 CM_MUST_CHECK enum write_verdict catalog_plan_make(struct catalog_plan *p, struct write *w);
+
+// The parts of it, for a plan that is about more than models. records is the
+// catalog as it was read.
+void catalog_plan_begin(struct catalog_plan *p); // each attempt
+CM_MUST_CHECK bool catalog_plan_is_unwanted(const struct catalog_plan *p, struct slice id);
+// False: refused, w->problem is set.
+CM_MUST_CHECK bool catalog_plan_check(const struct catalog_plan *p, struct write *w,
+                                      const struct record *records, size_t count);
+// True: it has asked for more, read again.
+CM_MUST_CHECK bool catalog_plan_ask_references(struct catalog_plan *p, struct write *w,
+                                               const struct record *records, size_t count);
+// False when the revision is full before the end.
+CM_MUST_CHECK bool catalog_plan_put(struct catalog_plan *p, struct write *w,
+                                    const struct record *records, size_t count);
+CM_MUST_CHECK bool catalog_plan_delete(struct catalog_plan *p, struct write *w,
+                                       const struct record *records, size_t count);
+// Appends `"created":1,"updated":0,"unchanged":0,"deleted":0`.
+void catalog_plan_counts(const struct catalog_plan *p, struct buf *out);
+// Appends {"id","reason"} to list.
+void catalog_plan_line(json_t *list, const char *id, const char *reason);
 // The commit is done: what it held need not be looked at again.
 void catalog_plan_committed(struct catalog_plan *p);

@@ -9,6 +9,7 @@
 
 #include "admin/key_aliases.h"
 #include "common/base/clock.h"
+#include "common/model/names.h"
 
 static bool is_text(struct slice s, size_t max)
 {
@@ -133,6 +134,27 @@ static bool check_object(const json_t *body, const char *const *known, size_t co
     return true;
 }
 
+static void set_members(const json_t *body, struct key_doc *k, struct mistakes *mistakes)
+{
+    set_name(k, json_object_get(body, "name"), mistakes);
+    set_tags(k, json_object_get(body, "tags"), mistakes);
+    set_enabled(k, json_object_get(body, "enabled"), mistakes);
+    set_expiry(k, json_object_get(body, "expires_at"), mistakes);
+    set_aliases(k, json_object_get(body, "aliases"), mistakes);
+}
+
+// True when there is one.
+static bool take_digest(const json_t *given, const char *pointer, struct secret_digest *digest,
+                        struct mistakes *mistakes)
+{
+    if (given == NULL || json_is_null(given))
+        return false;
+    if (!secret_digest_parse(doc_string(given), digest))
+        mistakes_add(mistakes, pointer, "invalid",
+                     "must be 64 hexadecimal digits, the SHA-256 of the key");
+    return true;
+}
+
 bool key_body_create(const json_t *body, struct key_doc *k, bool *has_digest,
                      struct secret_digest *digest, struct mistakes *mistakes)
 {
@@ -140,17 +162,97 @@ bool key_body_create(const json_t *body, struct key_doc *k, bool *has_digest,
                                         "aliases", "enabled", "secret_sha256"};
     if (!check_object(body, known, CM_ARRAY_LEN(known), mistakes))
         return false;
-    set_name(k, json_object_get(body, "name"), mistakes);
-    set_tags(k, json_object_get(body, "tags"), mistakes);
-    set_enabled(k, json_object_get(body, "enabled"), mistakes);
-    set_expiry(k, json_object_get(body, "expires_at"), mistakes);
-    set_aliases(k, json_object_get(body, "aliases"), mistakes);
-    const json_t *given = json_object_get(body, "secret_sha256");
-    *has_digest = given != NULL && !json_is_null(given);
-    if (*has_digest && !secret_digest_parse(doc_string(given), digest))
-        mistakes_add(mistakes, "#/secret_sha256", "invalid",
-                     "must be 64 hexadecimal digits, the SHA-256 of the key");
+    set_members(body, k, mistakes);
+    *has_digest =
+        take_digest(json_object_get(body, "secret_sha256"), "#/secret_sha256", digest, mistakes);
     return mistakes->count == 0;
+}
+
+static void set_created(struct key_doc *k, const json_t *value, struct mistakes *mistakes)
+{
+    struct slice text = doc_string(value);
+    if (value != NULL && !json_is_null(value) &&
+        (text.ptr == NULL || !clock_parse_rfc3339(text.ptr, text.len, &k->created_at)))
+        mistakes_add(mistakes, "#/created_at", "invalid",
+                     "must be a time as in 2027-01-01T00:00:00Z, or null");
+}
+
+static void set_hint(struct key_secret *s, const json_t *value, struct mistakes *mistakes)
+{
+    struct slice hint = doc_string(value);
+    if (value == NULL || json_is_null(value))
+        return;
+    if (is_text(hint, SECRET_HINT_LEN))
+        memcpy(s->hint, hint.ptr, hint.len);
+    else
+        mistakes_add(mistakes, "#/hint", "invalid", "must be a string of at most %d bytes",
+                     SECRET_HINT_LEN);
+}
+
+// A secret that works until its grace ends.
+static void add_grace(struct key_doc *k, const json_t *item, size_t i, struct mistakes *mistakes)
+{
+    static const char *const known[] = {"secret_sha256", "until"};
+    char pointer[MISTAKE_POINTER_MAX];
+    struct key_secret *s = &k->secrets[k->secret_count];
+    struct slice until = doc_string(json_object_get(item, "until"));
+    size_t before = mistakes->count;
+    mistake_pointer_index(pointer, "#/grace", i);
+    *s = (struct key_secret){.until = 0};
+    if (check_object(item, known, CM_ARRAY_LEN(known), mistakes) &&
+        (!take_digest(json_object_get(item, "secret_sha256"), "#/secret_sha256", &s->digest,
+                      mistakes) ||
+         until.ptr == NULL || !clock_parse_rfc3339(until.ptr, until.len, &s->until) ||
+         s->until <= 0))
+        mistakes_add(mistakes, "#", "invalid", "needs secret_sha256 and the time until");
+    if (mistakes->count > before)
+        mistakes_prefix(mistakes, before, pointer);
+    else
+        k->secret_count++;
+}
+
+static void set_secrets(struct key_doc *k, const json_t *body, struct mistakes *mistakes)
+{
+    const json_t *grace = json_object_get(body, "grace");
+    struct key_secret *current = &k->secrets[0];
+    bool given = take_digest(json_object_get(body, "secret_sha256"), "#/secret_sha256",
+                             &current->digest, mistakes);
+    set_hint(current, json_object_get(body, "hint"), mistakes);
+    k->secret_count = given;
+    if (grace == NULL || json_is_null(grace))
+        return;
+    if (!given || !json_is_array(grace) || json_array_size(grace) > KEY_SECRETS_MAX - 1) {
+        mistakes_add(mistakes, "#/grace", "invalid",
+                     "must be an array of at most %d secrets, beside a secret_sha256",
+                     KEY_SECRETS_MAX - 1);
+        return;
+    }
+    for (size_t i = 0; i < json_array_size(grace); i++)
+        add_grace(k, json_array_get(grace, i), i, mistakes);
+}
+
+struct key_doc *key_body_config(const json_t *body, struct mistakes *mistakes)
+{
+    static const char *const known[] = {
+        "id",         "name",  "enabled", "tags",     "aliases", "hint",         "created_at",
+        "expires_at", "grace", "status",  "revision", "object",  "secret_sha256"};
+    char id[KEY_ID_MAX + 1] = "";
+    size_t before = mistakes->count;
+    if (!check_object(body, known, CM_ARRAY_LEN(known), mistakes))
+        return NULL;
+    struct slice given = doc_string(json_object_get(body, "id"));
+    if (names_is_key_id(given))
+        memcpy(id, given.ptr, given.len);
+    else
+        mistakes_add(mistakes, "#/id", "invalid", "must be a key id, as in GET /keys");
+    struct key_doc *k = key_doc_create(id, 0);
+    set_members(body, k, mistakes);
+    set_created(k, json_object_get(body, "created_at"), mistakes);
+    set_secrets(k, body, mistakes);
+    if (mistakes->count == before)
+        return k;
+    key_doc_destroy(k);
+    return NULL;
 }
 
 // status and aliases have other ways to be written; the same value is fine.

@@ -17,3 +17,9 @@ CM_MUST_CHECK bool key_body_patch(const json_t *body, struct key_doc *k, int64_t
                                   struct mistakes *mistakes);
 // {"grace_seconds":n}; NULL means no body.
 CM_MUST_CHECK bool key_body_rotate(const json_t *body, int64_t *grace_s, struct mistakes *mistakes);
+// A key of a configuration document: its id and what POST /keys takes, the time it
+// was made, the hint, and in "grace" the secrets that still work beside the
+// current one; status, revision and object are passed over. A new key, whose
+// secrets are only those that were given (secret_count 0 = none); NULL with
+// mistakes.
+CM_MUST_CHECK struct key_doc *key_body_config(const json_t *body, struct mistakes *mistakes);

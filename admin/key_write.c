@@ -106,7 +106,7 @@ static void put_tombstone(struct write *w, const struct key_doc *k,
                           const struct secret_digest *digest)
 {
     struct buf record = {.len = 0};
-    key_write_record(&record, commit_revision(w->commit), k->id, KEY_REVOKED, 0, NULL);
+    key_write_record(&record, k->revision, k->id, KEY_REVOKED, 0, NULL);
     commit_put_key(w->commit, digest, buf_slice(&record), true, COMMIT_TOMBSTONE_S);
     buf_fini(&record);
 }
@@ -114,7 +114,7 @@ static void put_tombstone(struct write *w, const struct key_doc *k,
 static void put_record(struct write *w, const struct key_doc *k, size_t i)
 {
     struct buf record = {.len = 0};
-    struct key_projection p = key_doc_project(k, i, commit_revision(w->commit), w->now_s, &record);
+    struct key_projection p = key_doc_project(k, i, k->revision, w->now_s, &record);
     commit_put_key(w->commit, &k->secrets[i].digest, buf_slice(&record), p.deny, p.ttl_s);
     buf_fini(&record);
 }
@@ -155,7 +155,7 @@ static void put_diff(const struct key_write *k, struct write *w)
 {
     json_t *before = k->before == NULL ? NULL : key_view(k->before, w->now_s);
     json_t *after = key_view(k->after, w->now_s);
-    json_diff_objects(w->diff, "", before, after, "revision");
+    json_diff_objects(w->diff, k->path == NULL ? "" : k->path, before, after, "revision");
     json_decref(before);
     json_decref(after);
 }
@@ -166,7 +166,7 @@ enum write_verdict key_write_commit(struct key_write *k, struct write *w)
     struct slice id = slice_of(k->after->id);
     if (k->before != NULL && key_doc_same(k->before, k->after))
         return WRITE_UNCHANGED;
-    k->after->revision = commit_revision(w->commit);
+    k->after->revision = k->revision != 0 ? k->revision : commit_revision(w->commit);
     key_doc_drop_lapsed(k->after, w->now_s);
     put_diff(k, w);
     put_records(k, w);

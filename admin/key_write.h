@@ -19,6 +19,8 @@ struct key_write {
     size_t target_count;
     struct key_target *targets; // that have to exist
     bool allow_missing;         // ?allow_missing_target=true
+    const char *path;           // where the diff's paths begin; NULL = at the key
+    uint64_t revision;          // that the records shall show; 0 = the commit's
 };
 
 void key_write_fini(struct key_write *k);

@@ -24,6 +24,7 @@ static const struct {
     [PROBLEM_IN_USE] = {409, 0, "in_use", "The resource is in use"},
     [PROBLEM_ALREADY_EXISTS] = {409, 0, "already_exists", "It exists already"},
     [PROBLEM_KEY_REVOKED] = {409, 0, "key_revoked", "The key is revoked"},
+    [PROBLEM_PLAN_STALE] = {409, 0, "plan_stale", "The plan was made for another revision"},
     [PROBLEM_TOO_MANY_DELETES] = {409, 0, "too_many_deletes", "It would delete too much"},
     [PROBLEM_PRECONDITION_FAILED] = {412, 0, "precondition_failed", "The precondition failed"},
     [PROBLEM_BODY_TOO_LARGE] = {413, 0, "body_too_large", "The body is too large"},

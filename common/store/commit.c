@@ -15,20 +15,24 @@
 #include "common/base/buf.h"
 #include "common/model/bell.h"
 #include "common/model/oplog.h"
+#include "common/store/commit_image.h"
 #include "common/store/later.h"
 #include "common/store/scripts.h"
 #include "common/store/words.h"
 
 enum {
-    FIXED_KEYS = 4,
-    FIXED_ARGS = 15,
+    FIXED_KEYS = COMMIT_IMAGE_KEYS,
+    FIXED_ARGS = COMMIT_IMAGE_ARGS,
     COMMAND_WORDS = 3, // EVALSHA, script, number of keys
 };
 
 struct commit {
     const struct keyspace *k;
     struct head base;
-    uint64_t change;
+    uint64_t epoch, revision, change; // of the head that it makes
+    bool begins, denies;
+    struct commit_origin origin; // where it begins a history; no slices
+    struct words found;          // the head that it replaces: epoch, revision, change
     struct digest digest;
     uint64_t models;
     struct buf ops;
@@ -45,19 +49,52 @@ struct commit {
     void *ctx;
 };
 
+static void add_id(struct words *w, uint64_t id)
+{
+    char hex[HEAD_ID_HEX_LEN + 1];
+    head_id_hex(id, hex);
+    words_add(w, slice_make(hex, HEAD_ID_HEX_LEN));
+}
+
 struct commit *commit_create(const struct keyspace *k, const struct head *base)
 {
     struct commit *c = xcalloc(1, sizeof(*c));
     c->k = k;
     c->base = *base;
+    c->epoch = base->epoch;
+    c->revision = base->revision + 1;
     c->change = head_new_id();
+    add_id(&c->found, base->epoch);
+    words_add_u64(&c->found, base->revision);
+    add_id(&c->found, base->change);
     c->digest = base->digest;
     c->models = base->models;
     c->bell = (struct bell){.epoch = base->epoch,
-                            .revision = base->revision + 1,
+                            .revision = c->revision,
                             .change = c->change,
                             .previous = base->change};
     return c;
+}
+
+void commit_begin_history(struct commit *c, const struct commit_origin *origin)
+{
+    const struct slice found[] = {origin->epoch, origin->found_revision, origin->change};
+    CM_ASSERT(commit_is_empty(c) && origin->parent_count <= HEAD_PARENTS_MAX);
+    c->begins = true;
+    c->origin = *origin;
+    c->epoch = head_new_id();
+    c->revision = origin->revision;
+    c->digest = origin->digest;
+    c->models = origin->models;
+    words_clear(&c->found);
+    for (size_t i = 0; i < CM_ARRAY_LEN(found); i++)
+        words_add(&c->found, found[i].ptr == NULL ? SLICE_LIT("") : found[i]);
+    if (c->base.change == 0) // there was none: a change that nobody has
+        c->base.change = head_new_id();
+    c->bell = (struct bell){.epoch = c->epoch,
+                            .revision = c->revision,
+                            .change = c->change,
+                            .previous = c->base.change};
 }
 
 void commit_destroy(struct commit *c)
@@ -65,6 +102,7 @@ void commit_destroy(struct commit *c)
     if (c == NULL)
         return;
     CM_ASSERT(c->r == NULL);
+    words_fini(&c->found);
     buf_fini(&c->ops);
     words_fini(&c->row_keys);
     words_fini(&c->row_args);
@@ -75,7 +113,17 @@ void commit_destroy(struct commit *c)
 
 uint64_t commit_revision(const struct commit *c)
 {
-    return c->base.revision + 1;
+    return c->revision;
+}
+
+uint64_t commit_epoch(const struct commit *c)
+{
+    return c->epoch;
+}
+
+bool commit_denies(const struct commit *c)
+{
+    return c->denies;
 }
 
 uint64_t commit_change(const struct commit *c)
@@ -86,6 +134,11 @@ uint64_t commit_change(const struct commit *c)
 size_t commit_records(const struct commit *c)
 {
     return c->records;
+}
+
+size_t commit_words(const struct commit *c)
+{
+    return COMMAND_WORDS + FIXED_KEYS + FIXED_ARGS + c->row_keys.count + c->row_args.count;
 }
 
 bool commit_is_empty(const struct commit *c)
@@ -157,6 +210,7 @@ void commit_put_key(struct commit *c, const struct secret_digest *digest, struct
     size_t len = keyspace_key(c->k, digest, name);
     add_set(c, slice_make(name, len), record, ttl_s);
     c->records++;
+    c->denies |= deny;
     oplog_add_key(&c->ops, digest, deny);
     if (c->bell.key_count < BELL_KEYS_MAX)
         c->bell.keys[c->bell.key_count++] = (struct bell_key){.deny = deny, .digest = *digest};
@@ -219,14 +273,12 @@ void commit_idem(struct commit *c, struct slice digest_hex, struct slice outcome
     words_add(&c->idem, outcome);
 }
 
-// --- sending
-
-static void add_id(struct words *w, uint64_t id)
+void commit_restore_idem(struct commit *c, struct slice key, struct slice outcome)
 {
-    char hex[HEAD_ID_HEX_LEN + 1];
-    head_id_hex(id, hex);
-    words_add(w, slice_make(hex, HEAD_ID_HEX_LEN));
+    add_set(c, key, outcome, COMMIT_IDEM_S);
 }
+
+// --- sending
 
 static void add_fixed_keys(const struct commit *c, struct words *w)
 {
@@ -236,6 +288,36 @@ static void add_fixed_keys(const struct commit *c, struct words *w)
     words_add(w, c->idem.count > 0 ? words_at(&c->idem, 0) : slice_of(c->k->head));
 }
 
+// What the script needs to begin a history; empty words where it begins none.
+static void add_origin(const struct commit *c, struct words *w)
+{
+    struct buf text = {0};
+    if (!c->begins) {
+        for (size_t i = 0; i < 5; i++)
+            words_add(w, SLICE_LIT(""));
+        return;
+    }
+    words_add_u64(w, HEAD_FORMAT);
+    add_id(w, c->epoch);
+    for (size_t i = 0; i < c->origin.parent_count; i++) {
+        char hex[HEAD_ID_HEX_LEN + 1];
+        head_id_hex(c->origin.parents[i], hex);
+        buf_printf(&text, "%s%s", i == 0 ? "" : " ", hex);
+    }
+    words_add(w, text.len > 0 ? buf_slice(&text) : SLICE_LIT(""));
+    buf_clear(&text);
+    if (c->origin.keep != COMMIT_KEEP_ALL)
+        buf_append_str(&text, c->k->log);
+    if (c->origin.keep == COMMIT_KEEP_NOTHING)
+        buf_printf(&text, " %s %s %s %s", c->k->head, c->k->models, c->k->keys, c->k->key_order);
+    words_add(w, text.len > 0 ? buf_slice(&text) : SLICE_LIT(""));
+    buf_clear(&text);
+    if (c->origin.keep == COMMIT_KEEP_NOTHING)
+        keyspace_patterns(c->k, &text);
+    words_add(w, text.len > 0 ? buf_slice(&text) : SLICE_LIT(""));
+    buf_fini(&text);
+}
+
 // In the order that the script says at its top.
 static void add_fixed_args(const struct commit *c, struct words *w)
 {
@@ -243,14 +325,15 @@ static void add_fixed_args(const struct commit *c, struct words *w)
     struct buf bell = {0};
     digest_hex(c->digest, digest);
     bell_write(&bell, &c->bell);
-    add_id(w, c->base.epoch);
-    words_add_u64(w, c->base.revision);
-    add_id(w, c->base.change);
+    for (size_t i = 0; i < c->found.count; i++)
+        words_add(w, words_at(&c->found, i));
     words_add_u64(w, commit_revision(c));
     add_id(w, c->change);
     words_add(w, slice_make(digest, DIGEST_HEX_LEN));
     words_add_u64(w, c->models);
-    words_add(w, c->ops.len > 0 ? buf_slice(&c->ops) : SLICE_LIT(""));
+    // Everything is new: nobody can come by the log, so it need not say it again.
+    bool told = c->ops.len > 0 && c->origin.keep != COMMIT_KEEP_NOTHING;
+    words_add(w, told ? buf_slice(&c->ops) : SLICE_LIT(""));
     words_add(w, c->audit.len > 0 ? buf_slice(&c->audit) : SLICE_LIT(""));
     words_add(w, c->idem.count > 0 ? words_at(&c->idem, 1) : SLICE_LIT(""));
     words_add_u64(w, COMMIT_IDEM_S);
@@ -258,7 +341,17 @@ static void add_fixed_args(const struct commit *c, struct words *w)
     words_add(w, buf_slice(&bell));
     words_add_u64(w, c->log_keep);
     words_add_u64(w, c->log_keep_bytes);
+    add_origin(c, w);
     buf_fini(&bell);
+}
+
+void commit_write_image(const struct commit *c, struct buf *out)
+{
+    struct words fixed = {0};
+    add_fixed_keys(c, &fixed);
+    add_fixed_args(c, &fixed);
+    commit_image_write(out, &fixed, FIXED_KEYS, &c->row_keys, &c->row_args);
+    words_fini(&fixed);
 }
 
 static void on_reply(void *ctx, const struct redisReply *reply);
@@ -336,7 +429,8 @@ void commit_send(struct commit *c, struct redis *r, uint64_t log_keep, uint64_t 
                  void (*on_done)(void *ctx, enum commit_status status, struct slice outcome),
                  void *ctx)
 {
-    CM_ASSERT(c->r == NULL && c->records <= COMMIT_RECORDS_MAX);
+    CM_ASSERT(c->r == NULL && commit_words(c) <= COMMIT_WORDS_MAX);
+    CM_ASSERT(c->records <= COMMIT_RECORDS_MAX || c->origin.keep == COMMIT_KEEP_NOTHING);
     c->r = r;
     c->log_keep = log_keep;
     c->log_keep_bytes = log_keep_bytes;

@@ -10,7 +10,13 @@
 #include "common/store/keyspace.h"
 #include "common/store/redis.h"
 
-enum { COMMIT_RECORDS_MAX = 10000, COMMIT_TOMBSTONE_S = 30 * 24 * 3600, COMMIT_IDEM_S = 24 * 3600 };
+enum {
+    // Redis stands still for a write. Only KEEP_NOTHING may be larger: it is one step or none.
+    COMMIT_RECORDS_MAX = 10000,
+    COMMIT_WORDS_MAX = 1000000, // Redis takes no longer command (1024 * 1024)
+    COMMIT_TOMBSTONE_S = 30 * 24 * 3600,
+    COMMIT_IDEM_S = 24 * 3600
+};
 
 enum commit_status {
     COMMIT_OK,
@@ -26,9 +32,34 @@ struct commit;
 
 // base: the head that the plan was made from; the new revision is base->revision + 1.
 CM_MUST_CHECK struct commit *commit_create(const struct keyspace *k, const struct head *base);
+
+// Makes it the first revision of a history that continues others (a repair, or a
+// store that an operator accepted). Before any operation.
+enum commit_keep {
+    COMMIT_KEEP_ALL,     // records, and the log as far as it goes
+    COMMIT_KEEP_RECORDS, // the log begins anew
+    COMMIT_KEEP_NOTHING  // but the audit trail and what is known to be revoked
+};
+struct commit_origin {
+    uint64_t revision; // above every one that anybody has seen
+    size_t parent_count;
+    uint64_t parents[HEAD_PARENTS_MAX]; // newest first
+    enum commit_keep keep;
+    // The head as it was found, word for word; ptr NULL where a field is missing.
+    struct slice epoch, found_revision, change;
+    // Of the model records that stay.
+    struct digest digest;
+    uint64_t models;
+};
+void commit_begin_history(struct commit *c, const struct commit_origin *origin);
 void commit_destroy(struct commit *c); // not while it is under way
 uint64_t commit_revision(const struct commit *c);
 uint64_t commit_change(const struct commit *c);
+uint64_t commit_epoch(const struct commit *c); // the head's after it
+// Does it deny a key?
+bool commit_denies(const struct commit *c);
+// Appends all that the script gets, to be read again by commit_image.
+void commit_write_image(const struct commit *c, struct buf *out);
 
 // Operations. Slices are copied. old_record is what the digest subtracts (ptr NULL = new model).
 void commit_put_model(struct commit *c, struct slice id, struct slice old_record,
@@ -47,7 +78,10 @@ void commit_add_ref(struct commit *c, struct slice model_id, struct slice key_id
 void commit_remove_ref(struct commit *c, struct slice model_id, struct slice key_id);
 void commit_audit(struct commit *c, struct slice entry); // JSON
 void commit_idem(struct commit *c, struct slice digest_hex, struct slice outcome);
+// An outcome of another write (key as in an image), which was lost with it.
+void commit_restore_idem(struct commit *c, struct slice key, struct slice outcome);
 size_t commit_records(const struct commit *c); // models and keys so far, against COMMIT_RECORDS_MAX
+size_t commit_words(const struct commit *c);   // of the command so far, against COMMIT_WORDS_MAX
 bool commit_is_empty(const struct commit *c);  // no model, key or document operation
 
 // log_keep, log_keep_bytes bound the log (reached in steps of 16 entries a write;

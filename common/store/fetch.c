@@ -20,9 +20,11 @@
 enum { START = 8, WORDS_MAX = 8 };
 
 enum slot_kind {
-    SLOT_VALUE,     // a string or nil
-    SLOT_LIST,      // an array of strings
-    SLOT_LOG_CHANGE // an XRANGE: field c of its first entry
+    SLOT_VALUE,      // a string or nil
+    SLOT_LIST,       // an array of strings
+    SLOT_LOG_CHANGE, // an XRANGE: field c of its first entry
+    SLOT_LOG,        // an XRANGE: revision, change and operations of each entry
+    SLOT_NEWEST      // an XREVRANGE: the revision of its first entry
 };
 
 struct slot {
@@ -38,6 +40,7 @@ struct fetch {
     struct slot *slots;
     size_t count, size;
     struct words asked, found;
+    struct words raw; // the head's fields
     enum head_status head_status;
     struct head head;
     size_t pending; // replies that are due
@@ -62,6 +65,7 @@ void fetch_destroy(struct fetch *f)
     CM_ASSERT(!f->under_way);
     words_fini(&f->asked);
     words_fini(&f->found);
+    words_fini(&f->raw);
     free(f->slots);
     free(f);
 }
@@ -181,6 +185,45 @@ size_t fetch_fleet(struct fetch *f)
     return ask1(f, SLOT_LIST, "HGETALL", f->k->fleet);
 }
 
+size_t fetch_all_documents(struct fetch *f)
+{
+    return ask1(f, SLOT_LIST, "HGETALL", f->k->keys);
+}
+
+size_t fetch_head_again(struct fetch *f)
+{
+    struct slice argv[] = {SLICE_LIT("HMGET"), slice_of(f->k->head), SLICE_LIT("rev"),
+                           SLICE_LIT("change")};
+    return ask(f, SLOT_LIST, CM_ARRAY_LEN(argv), argv);
+}
+
+size_t fetch_log(struct fetch *f, uint64_t after, size_t count)
+{
+    char id[32], limit[24];
+    snprintf(id, sizeof(id), "(%" PRIu64 "-0", after);
+    snprintf(limit, sizeof(limit), "%zu", count);
+    struct slice argv[] = {SLICE_LIT("XRANGE"), slice_of(f->k->log), slice_of(id),
+                           SLICE_LIT("+"),      SLICE_LIT("COUNT"),  slice_of(limit)};
+    return ask(f, SLOT_LOG, CM_ARRAY_LEN(argv), argv);
+}
+
+static size_t ask_newest(struct fetch *f, const char *key)
+{
+    struct slice argv[] = {SLICE_LIT("XREVRANGE"), slice_of(key),      SLICE_LIT("+"),
+                           SLICE_LIT("-"),         SLICE_LIT("COUNT"), SLICE_LIT("1")};
+    return ask(f, SLOT_NEWEST, CM_ARRAY_LEN(argv), argv);
+}
+
+size_t fetch_newest_log(struct fetch *f)
+{
+    return ask_newest(f, f->k->log);
+}
+
+size_t fetch_newest_audit(struct fetch *f)
+{
+    return ask_newest(f, f->k->audit);
+}
+
 // --- answers
 
 static void finish(struct fetch *f)
@@ -216,14 +259,23 @@ static void count_reply(struct fetch *f)
         finish(f);
 }
 
+static bool is_wrong_type(const struct redisReply *reply)
+{
+    return reply != NULL && reply_is_error(reply) &&
+           slice_starts_with(reply_bytes(reply), SLICE_LIT("WRONGTYPE"));
+}
+
 static void on_head(void *ctx, const struct redisReply *reply)
 {
     struct fetch *f = ctx;
-    if (is_usable(f, reply)) {
+    words_clear(&f->raw);
+    if (is_wrong_type(reply)) { // an answer, too: it is none of ours
+        f->head_status = HEAD_GARBLED;
+    } else if (is_usable(f, reply)) {
         struct slice fields[HEAD_FIELD_COUNT];
         bool is_whole = reply_count(reply) == HEAD_FIELD_COUNT;
         for (size_t i = 0; is_whole && i < HEAD_FIELD_COUNT; i++)
-            fields[i] = reply_bytes(reply_at(reply, i));
+            words_add(&f->raw, fields[i] = reply_bytes(reply_at(reply, i)));
         f->head_status = is_whole ? head_parse(fields, &f->head) : HEAD_GARBLED;
     }
     count_reply(f);
@@ -236,22 +288,51 @@ static void add_found(struct slot *s, struct slice word)
     words_add(&s->fetch->found, word);
 }
 
-// [[id, [field, value, ...]]]
+// An entry is [id, [field, value, ...]].
+static struct slice revision_of(const struct redisReply *entry)
+{
+    struct slice id = reply_count(entry) == 2 ? reply_bytes(reply_at(entry, 0)) : SLICE_NONE;
+    return slice_take(&id, '-');
+}
+
+static struct slice field_of(const struct redisReply *entry, struct slice name)
+{
+    const struct redisReply *fields = reply_count(entry) == 2 ? reply_at(entry, 1) : NULL;
+    for (size_t i = 0; fields != NULL && i + 1 < reply_count(fields); i += 2)
+        if (slice_equal(reply_bytes(reply_at(fields, i)), name))
+            return reply_bytes(reply_at(fields, i + 1));
+    return SLICE_LIT("");
+}
+
 static void take_change(struct slot *s, const struct redisReply *entries)
 {
-    if (reply_count(entries) != 1 || reply_count(reply_at(entries, 0)) != 2)
-        return;
-    const struct redisReply *fields = reply_at(reply_at(entries, 0), 1);
-    for (size_t i = 0; i + 1 < reply_count(fields); i += 2)
-        if (slice_equal(reply_bytes(reply_at(fields, i)), SLICE_LIT("c")))
-            add_found(s, reply_bytes(reply_at(fields, i + 1)));
+    if (reply_count(entries) == 1)
+        add_found(s, field_of(reply_at(entries, 0), SLICE_LIT("c")));
+}
+
+static void take_entries(struct slot *s, const struct redisReply *entries)
+{
+    for (size_t i = 0; i < reply_count(entries); i++) {
+        const struct redisReply *entry = reply_at(entries, i);
+        add_found(s, revision_of(entry));
+        if (s->kind == SLOT_NEWEST)
+            return;
+        add_found(s, field_of(entry, SLICE_LIT("c")));
+        add_found(s, field_of(entry, SLICE_LIT("o")));
+    }
 }
 
 static void on_slot(void *ctx, const struct redisReply *reply)
 {
     struct slot *s = ctx;
     struct fetch *f = s->fetch;
+    if (s->kind == SLOT_NEWEST && is_wrong_type(reply)) {
+        count_reply(f);
+        return;
+    }
     if (is_usable(f, reply)) {
+        if (s->kind == SLOT_LOG || s->kind == SLOT_NEWEST)
+            take_entries(s, reply);
         if (s->kind == SLOT_VALUE && !reply_is_nil(reply))
             add_found(s, reply_bytes(reply));
         for (size_t i = 0; s->kind == SLOT_LIST && i < reply_count(reply); i++)
@@ -305,6 +386,11 @@ enum head_status fetch_head(const struct fetch *f, struct head *out)
     if (f->head_status == HEAD_OK)
         *out = f->head;
     return f->head_status;
+}
+
+struct slice fetch_head_field(const struct fetch *f, enum head_field field)
+{
+    return f->raw.count > (size_t)field ? words_at(&f->raw, (size_t)field) : SLICE_NONE;
 }
 
 struct slice fetch_result(const struct fetch *f, size_t slot)

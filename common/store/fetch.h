@@ -30,8 +30,16 @@ size_t fetch_key_record(struct fetch *f, const struct secret_digest *digest); //
 size_t fetch_refs(struct fetch *f, struct slice model_id);                    // list of key ids
 size_t fetch_idem(struct fetch *f, struct slice digest_hex); // stored outcome or none
 size_t fetch_log_change(struct fetch *f,
-                        uint64_t revision); // the change id (hex) of that revision, or none
-size_t fetch_fleet(struct fetch *f);        // list: worker id, ack, ...
+                        uint64_t revision);  // the change id (hex) of that revision, or none
+size_t fetch_fleet(struct fetch *f);         // list: worker id, ack, ...
+size_t fetch_all_documents(struct fetch *f); // of keys; list: key id, document, ...
+size_t fetch_head_again(struct fetch *f);    // revision and change after all that was asked before
+// Entries after that revision, oldest first, at most count. list: revision, change, operations, ...
+size_t fetch_log(struct fetch *f, uint64_t after, size_t count);
+// The revision of the newest entry of the log, of the audit trail; none also when
+// something else lives there.
+size_t fetch_newest_log(struct fetch *f);
+size_t fetch_newest_audit(struct fetch *f);
 
 // ok false: Redis did not answer, or not all of it, or refused a part (logged), or
 // the connection has no room for so many commands; results are empty then. on_done
@@ -40,6 +48,8 @@ size_t fetch_fleet(struct fetch *f);        // list: worker id, ack, ...
 void fetch_send(struct fetch *f, void (*on_done)(void *ctx, bool ok), void *ctx);
 
 enum head_status fetch_head(const struct fetch *f, struct head *out);
+// The head's field as it was found, whatever it is; ptr NULL when it is missing.
+struct slice fetch_head_field(const struct fetch *f, enum head_field field);
 // ptr NULL when there is none. Of a list: its first.
 struct slice fetch_result(const struct fetch *f, size_t slot);
 size_t fetch_list_count(const struct fetch *f, size_t slot);

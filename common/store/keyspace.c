@@ -86,3 +86,8 @@ size_t keyspace_idem(const struct keyspace *k, struct slice digest_hex, char out
 {
     return object(k, "idem", digest_hex, out);
 }
+
+void keyspace_patterns(const struct keyspace *k, struct buf *out)
+{
+    buf_printf(out, "{%s}:key:* {%s}:refs:* {%s}:idem:*", k->prefix, k->prefix, k->prefix);
+}

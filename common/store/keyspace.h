@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "common/base/buf.h"
 #include "common/model/secret.h"
 
 enum { KEYSPACE_NAME_MAX = 384, KEYSPACE_PREFIX_MAX = 32, KEYSPACE_ID_MAX = 300 };
@@ -31,3 +32,6 @@ size_t keyspace_refs(const struct keyspace *k, struct slice model_id, char out[K
 size_t keyspace_gone(const struct keyspace *k, struct slice key_id, char out[KEYSPACE_NAME_MAX]);
 size_t keyspace_idem(const struct keyspace *k, struct slice digest_hex,
                      char out[KEYSPACE_NAME_MAX]);
+// Appends the patterns (for SCAN), blank-separated, of all key records, references
+// and outcomes of idempotent requests.
+void keyspace_patterns(const struct keyspace *k, struct buf *out);
