@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// The attacks of edge_*.test.mjs are real: libh2o as it comes, without anything of ours
+// around it, dies of them or swells. A library on which one of these tests fails is
+// another one than the guard was written for.
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { sleep } from '../integration/support/stack.mjs';
+import * as h2 from './support/attacks_h2.mjs';
+import * as overTls from './support/attacks_tls.mjs';
+import { certificate } from './support/tls_tap.mjs';
+import { Bare } from './support/victim.mjs';
+
+const dir = mkdtempSync(join(tmpdir(), 'cm-bare-'));
+const { both } = certificate(dir);
+after(() => rmSync(dir, { recursive: true, force: true }));
+
+const ABORTS = [
+  ['the assertion burst', h2.assertionBurst], ['a slow reader of small bodies', h2.assertionSlowSmall],
+  ['a slow reader of large bodies', h2.assertionSlowLarge],
+  ['TLS: a bad record after a request', overTls.badRecordAfterRequest, [both]],
+  ['TLS: a bad record during a write', overTls.badRecordWhileWriting, [both]],
+];
+for (const [name, attack, args] of ABORTS) {
+  test(`libh2o alone aborts: ${name}`, { timeout: 60000 }, async (t) => {
+    const bare = await Bare.start(args);
+    try {
+      for (let i = 0; i < 5 && !bare.exit; i++) {
+        await attack(bare.target());
+        await sleep(50);
+      }
+      assert.equal(bare.exit?.signal, 'SIGABRT', `${name}: it lives`);
+      t.diagnostic(`figure ${name}: ${bare.err.trim().split('\n').at(-1).replace(/^.*?: /, '')}`);
+    } finally {
+      await bare.stop();
+    }
+  });
+}
+
+const SWELLS = [
+  ['HPACK bomb', (target) => h2.hpackBomb(target, 5)],
+  ['HPACK bomb of static fields', (target) => h2.hpackBombStatic(target, 5)],
+  ['cache-digest bomb', (target) => h2.cacheDigestBomb(target, 15)],
+  ['TLS: bytes after close_notify', overTls.afterCloseNotify, [both]],
+];
+for (const [name, attack, args] of SWELLS) {
+  test(`libh2o alone swells: ${name}`, { timeout: 60000 }, async (t) => {
+    const bare = await Bare.start(args);
+    const peak = () => Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${bare.child.pid}/status`, 'latin1'))[1]) / 1024;
+    try {
+      const before = peak();
+      await attack(bare.target());
+      const grown = peak() - before;
+      t.diagnostic(`figure ${name}: libh2o alone grows by ${grown.toFixed(0)} MiB`);
+      assert.ok(grown > 64, `${name}: ${grown} MiB`);
+    } finally {
+      await bare.stop();
+    }
+  });
+}
