@@ -40,7 +40,7 @@ static const uint64_t log_keep_bytes = UINT64_C(256) << 20;
 static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
 
 struct service {
-    const struct admin_settings *settings;
+    struct admin_settings *settings;
     uv_loop_t loop;
     uv_timer_t tick;
     uv_signal_t signals[CM_ARRAY_LEN(signals)];
@@ -209,7 +209,18 @@ static void on_tick(uv_timer_t *timer)
     advance_drain(s, now_ms);
 }
 
-static void reload(struct service *s)
+static void reload_log_level(struct service *s)
+{
+    struct buf errors = {.len = 0};
+    if (admin_settings_reload_log_level(s->settings, environ, &errors))
+        log_change_level((enum log_level)s->settings->log_level);
+    else
+        LOG_ERROR("log_level_kept", LOG_STR("error", slice_trim(buf_slice(&errors))),
+                  LOG_CSTR("level", log_level_name(log_level())));
+    buf_fini(&errors);
+}
+
+static void reload_tokens(struct service *s)
 {
     struct buf errors = {.len = 0};
     if (auth_reload(s->auth, &errors))
@@ -223,7 +234,8 @@ static void on_signal(uv_signal_t *handle, int number)
 {
     struct service *s = handle->data;
     if (number == SIGHUP) {
-        reload(s);
+        reload_log_level(s);
+        reload_tokens(s);
         return;
     }
     if (s->drain_deadline_ms != 0)
@@ -347,7 +359,7 @@ static void read_url(struct service *s)
     CM_ASSERT(keyspace_init(&s->keyspace, slice_of(s->settings->redis_prefix), s->url.database));
 }
 
-int service_run(const struct admin_settings *settings)
+int service_run(struct admin_settings *settings)
 {
     struct service *s = xcalloc(1, sizeof(*s));
     struct buf errors = {.len = 0};

@@ -4,5 +4,6 @@
 
 #include "admin/settings.h"
 
-// Serves until SIGTERM or SIGINT, then drains. Returns the exit status.
-int service_run(const struct admin_settings *settings);
+// Serves until SIGTERM or SIGINT, then drains; what SIGHUP reloads is changed in
+// *settings. Returns the exit status.
+int service_run(struct admin_settings *settings);

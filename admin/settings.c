@@ -56,7 +56,8 @@ static const struct option options[] = {
      .offset = AT(log_level),
      .fallback = "info",
      .choices = "debug|info|warn|error",
-     .help = "least severe lines on stderr"},
+     .flags = OPTION_FROM_FILE,
+     .help = "least severe lines on stderr; its file is re-read on SIGHUP"},
     {.name = "CM_MAX_STALE_S",
      .type = OPTION_UINT,
      .offset = AT(max_stale_s),
@@ -105,6 +106,12 @@ bool admin_settings_load(struct admin_settings *s, char *const *environ_, struct
     bool ok = option_load(&table, environ_, s, errors);
     ok = store_settings_check(s->redis_url, s->redis_prefix, errors) && ok;
     return check_tokens(s->tokens_file, errors) && ok;
+}
+
+bool admin_settings_reload_log_level(struct admin_settings *s, char *const *environ_,
+                                     struct buf *errors)
+{
+    return option_reload(&table, "CM_LOG_LEVEL", environ_, s, errors);
 }
 
 void admin_settings_free(struct admin_settings *s)

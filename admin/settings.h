@@ -28,6 +28,10 @@ struct admin_settings {
 // errors; false when there was any. admin_settings_free in both cases.
 CM_MUST_CHECK bool admin_settings_load(struct admin_settings *s, char *const *environ_,
                                        struct buf *errors);
+// Reads CM_LOG_LEVEL_FILE, if that is where the level is, once more. On a mistake
+// (a line in errors) nothing changes.
+CM_MUST_CHECK bool admin_settings_reload_log_level(struct admin_settings *s, char *const *environ_,
+                                                   struct buf *errors);
 void admin_settings_free(struct admin_settings *s);
 void admin_settings_print_help(FILE *out);
 void admin_settings_print_effective(const struct admin_settings *s, FILE *out);

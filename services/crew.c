@@ -6,25 +6,27 @@
 // alive (its heartbeat moves) -> dismissed (SIGTERM, with a deadline) or killed
 // -> reaped, which folds its counters and empties the block.
 //
-// A member that ends unasked is replaced: at once when it had lived for a while,
-// after a growing delay when it keeps dying young; neighbours cover the slot
-// meanwhile. Silence is counted in ticks of ours that saw no new heartbeat, each
-// worth at most a second, so that a machine that was suspended, or a supervisor
+// A member that ends unasked is replaced: at once when it had lived for a while or
+// is the first to die young, after a growing delay when they keep dying young;
+// neighbours cover the slot meanwhile. Silence is counted in ticks of ours that saw no new
+// heartbeat, each worth at most a second, so that a machine that was suspended, or a supervisor
 // that was stopped, does not kill everybody when it goes on.
 #include "services/crew.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "common/base/log.h"
 #include "services/settings.h"
 
 enum {
-    START_MS = 30000,  // for the first turn
-    STEADY_MS = 10000, // who lived so long did not die young
+    START_MS = 30000, // for the first turn
+    STEADY_MS = 2000, // who lived so long did not die young
     DELAY_FIRST_MS = 100,
     DELAY_MAX_MS = 5000,
     TICK_WORTH_MS = 1000
@@ -54,7 +56,9 @@ struct crew {
     bool leaving;     // nobody is started any more
     uint64_t last_tick_ms;
     struct slot slots[SETTINGS_WORKERS_MAX + 1];
-    int fds[SETTINGS_WORKERS_MAX + 1]; // the mapping, then the listeners
+    int *worker_fds; // the mapping first
+    int program;     // that everybody is made of
+    int candidate;   // that renewals are made of while it is tried; -1 = none
 };
 
 struct crew *crew_create(const struct crew_options *options)
@@ -62,14 +66,20 @@ struct crew *crew_create(const struct crew_options *options)
     struct crew *c = xcalloc(1, sizeof(*c));
     c->options = *options;
     c->workers = shm_slots(options->shm);
-    c->fds[0] = options->shm_fd;
-    memcpy(c->fds + 1, options->listeners, c->workers * sizeof(c->fds[0]));
+    c->worker_fds = xcalloc(options->worker_fd_count + 1, sizeof(int));
+    c->worker_fds[0] = options->shm_fd;
+    memcpy(c->worker_fds + 1, options->worker_fds, options->worker_fd_count * sizeof(int));
+    c->program = options->program;
+    c->candidate = -1;
     return c;
 }
 
 void crew_destroy(struct crew *c)
 {
     CM_ASSERT(crew_size(c) == 0);
+    crew_drop_program(c);
+    close(c->program);
+    free(c->worker_fds);
     free(c);
 }
 
@@ -117,22 +127,22 @@ size_t crew_size(const struct crew *c)
 
 static uint64_t restart_delay(unsigned young_deaths)
 {
-    if (young_deaths == 0)
+    if (young_deaths <= 1)
         return 0;
-    unsigned doublings = young_deaths - 1 < 8 ? young_deaths - 1 : 8;
+    unsigned doublings = young_deaths - 2 < 8 ? young_deaths - 2 : 8;
     uint64_t delay = (uint64_t)DELAY_FIRST_MS << doublings;
     return delay < DELAY_MAX_MS ? delay : DELAY_MAX_MS;
 }
 
-static pid_t spawn(struct crew *c, const struct heritage *h)
+static pid_t spawn(struct crew *c, const struct heritage *h, int program)
 {
     if (h->role == HERITAGE_WORKER)
-        return heritage_spawn(h, c->fds, (size_t)c->workers + 1);
+        return heritage_spawn(h, program, c->worker_fds, c->options.worker_fd_count + 1);
     int fds[2] = {c->options.shm_fd, c->options.ops_listener};
-    return heritage_spawn(h, fds, 2);
+    return heritage_spawn(h, program, fds, 2);
 }
 
-static bool start(struct crew *c, unsigned slot, uint64_t now_ms)
+static bool start(struct crew *c, unsigned slot, int program, uint64_t now_ms)
 {
     struct slot *s = &c->slots[slot];
     unsigned index = s->members[0].pid == 0 ? 0 : 1;
@@ -146,7 +156,7 @@ static bool start(struct crew *c, unsigned slot, uint64_t now_ms)
     memcpy(h.instance, c->options.instance, sizeof(h.instance));
     struct shm_block *block = shm_block(c->options.shm, slot, index);
     shm_block_claim(block, h.incarnation, h.previous);
-    pid_t pid = spawn(c, &h);
+    pid_t pid = spawn(c, &h, program);
     if (pid < 0) {
         LOG_ERROR("spawn_failed", LOG_U64("slot", slot), LOG_CSTR("error", strerror(errno)));
         shm_block_fold(c->options.shm, block, false);
@@ -196,7 +206,7 @@ void crew_tick(struct crew *c, uint64_t now_ms)
             if (s->members[i].pid != 0)
                 watch(&s->members[i], shm_block(c->options.shm, slot, i), slot, now_ms, worth);
         if (count_members(s) == 0 && !c->leaving && now_ms >= s->due_ms)
-            (void)start(c, slot, now_ms);
+            (void)start(c, slot, c->program, now_ms);
     }
 }
 
@@ -299,26 +309,47 @@ void crew_dismiss_ops(struct crew *c, uint64_t deadline_ms)
     dismiss_slot(c, c->workers, deadline_ms);
 }
 
-void crew_signal(struct crew *c, int signal)
-{
-    for (unsigned slot = 0; slot <= c->workers; slot++)
-        for (unsigned i = 0; i < SHM_BLOCKS_PER_SLOT; i++)
-            if (c->slots[slot].members[i].pid != 0)
-                kill(c->slots[slot].members[i].pid, signal);
-}
-
 void crew_kill_all(struct crew *c)
 {
     c->leaving = true;
-    crew_signal(c, SIGKILL);
+    for (unsigned slot = 0; slot <= c->workers; slot++)
+        for (unsigned i = 0; i < SHM_BLOCKS_PER_SLOT; i++)
+            if (c->slots[slot].members[i].pid != 0)
+                kill(c->slots[slot].members[i].pid, SIGKILL);
 }
 
 // -- rolling ----------------------------------------------------------------
 
+bool crew_look_for_program(struct crew *c)
+{
+    crew_drop_program(c);
+    int fd = open(c->options.program_path, O_PATH | O_CLOEXEC);
+    if (fd >= 0)
+        c->candidate = heritage_lift(fd, c->options.worker_fd_count + 1);
+    return fd >= 0;
+}
+
+void crew_keep_program(struct crew *c)
+{
+    if (c->candidate < 0)
+        return;
+    close(c->program);
+    c->program = c->candidate;
+    c->candidate = -1;
+}
+
+void crew_drop_program(struct crew *c)
+{
+    if (c->candidate >= 0)
+        close(c->candidate);
+    c->candidate = -1;
+}
+
 bool crew_renew(struct crew *c, unsigned slot, uint64_t now_ms)
 {
     CM_ASSERT(slot < c->workers);
-    return !c->leaving && count_members(&c->slots[slot]) == 1 && start(c, slot, now_ms);
+    int program = c->candidate >= 0 ? c->candidate : c->program;
+    return !c->leaving && count_members(&c->slots[slot]) == 1 && start(c, slot, program, now_ms);
 }
 
 enum crew_renewal crew_renewal_state(const struct crew *c, unsigned slot)

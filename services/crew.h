@@ -15,8 +15,12 @@ struct crew;
 struct crew_options {
     struct shm *shm;
     int shm_fd;
-    const int *listeners; // one per worker slot
+    // What a worker gets after the mapping, see heritage.h.
+    const int *worker_fds;
+    size_t worker_fd_count;
     int ops_listener;
+    int program;              // a descriptor of the file that runs; taken over
+    const char *program_path; // where to look for its successor
     char instance[HERITAGE_INSTANCE_LEN + 1];
 };
 
@@ -33,7 +37,6 @@ void crew_tick(struct crew *c, uint64_t now_ms);
 // One process in every slot and none asked to leave: nothing needs to be looked
 // at sooner than for heartbeats.
 bool crew_is_settled(const struct crew *c);
-void crew_signal(struct crew *c, int signal); // to all
 
 // Leaving: nobody is started any more; workers get SIGTERM and must have ended
 // by then. The ops child is asked separately, after them.
@@ -42,6 +45,15 @@ void crew_dismiss_ops(struct crew *c, uint64_t deadline_ms);
 void crew_kill_all(struct crew *c);
 size_t crew_workers(const struct crew *c); // processes, all incarnations
 size_t crew_size(const struct crew *c);    // the ops child too
+
+// The program that children are made of. It is held by a descriptor: a file that
+// has been put in its place, or removed, changes nothing for who dies and comes
+// again. crew_look_for_program opens what is there now, for crew_renew alone;
+// crew_keep_program makes it everybody's, once it has shown that it can start;
+// crew_drop_program forgets it. False with errno set when it cannot be opened.
+CM_MUST_CHECK bool crew_look_for_program(struct crew *c);
+void crew_keep_program(struct crew *c);
+void crew_drop_program(struct crew *c);
 
 // Rolling one slot. crew_renew starts a second incarnation beside the first;
 // false when the slot is not in the state for it (nobody or two there, or it

@@ -2,9 +2,14 @@
 // Everything that a child process gets from the supervisor: a few words on its
 // command line and descriptors at fixed numbers. Both ends of it are here.
 //
-//   cm-models --worker <id> <id of its predecessor or -> <index of its block>
-//   3 = the shared mapping, 4.. = the listening sockets of all slots (a worker)
-//   or the ops listener (the ops child). All other descriptors but 0..2 are closed.
+//   cm-models --worker <layout> <id> <id of its predecessor or -> <index of its block>
+//   3 = the shared mapping; a worker: 4 = the vault, 5.. = the listening sockets
+//   of all slots, those for TLS after all others; the ops child (--ops): 4 = its
+//   listener. All other descriptors but 0..2 are closed.
+//
+// The layout says what all of that looks like: a roll may start another program
+// than the one that the supervisor is, and one that means something else by it
+// must say so and end. The log level is in the environment, as it is by now.
 //
 // SIGINT, SIGHUP and SIGUSR2 are ignored when it starts: the supervisor decides.
 // It is killed when the supervisor dies.
@@ -16,7 +21,13 @@
 
 #include "common/base/util.h"
 
-enum { HERITAGE_ID_MAX = 48, HERITAGE_INSTANCE_LEN = 8, HERITAGE_FD_MAPPING = 3 };
+enum { HERITAGE_ID_MAX = 48, HERITAGE_INSTANCE_LEN = 8, HERITAGE_LAYOUT_MAX = 96 };
+enum {
+    HERITAGE_FD_MAPPING = 3,
+    HERITAGE_FD_VAULT = 4,     // a worker's
+    HERITAGE_FD_LISTENERS = 5, // a worker's
+    HERITAGE_FD_OPS = 4        // the ops child's
+};
 
 enum heritage_role { HERITAGE_WORKER, HERITAGE_OPS };
 
@@ -32,10 +43,23 @@ struct heritage {
 // "<instance>-<slot>-<incarnation>", NUL-ended; "" for incarnation 0.
 void heritage_id(const struct heritage *h, uint64_t incarnation, char out[HERITAGE_ID_MAX + 1]);
 
-// Starts this program again as a child with those descriptors (mapping first,
-// then listeners). Its pid, or -1 with errno set.
-CM_MUST_CHECK pid_t heritage_spawn(const struct heritage *h, const int *fds, size_t fd_count);
+// What a child of this program expects. NUL-ended.
+void heritage_layout(char out[HERITAGE_LAYOUT_MAX]);
 
-// The child's side: reads main's arguments from the role on. False when they are
-// not what heritage_spawn wrote.
-CM_MUST_CHECK bool heritage_parse(int argc, char *const *argv, struct heritage *out);
+// The same descriptor (fd is closed) above the numbers at which a child gets its
+// fd_count ones; all that are given below must be. Close-on-exec.
+CM_MUST_CHECK int heritage_lift(int fd, size_t fd_count);
+
+// Starts the program in that file as a child with those descriptors, from
+// HERITAGE_FD_MAPPING on. Its pid, or -1 with errno set.
+CM_MUST_CHECK pid_t heritage_spawn(const struct heritage *h, int program, const int *fds,
+                                   size_t fd_count);
+
+// The child's side: reads main's arguments from the role on; *out is changed only
+// where they fit.
+enum heritage_fit {
+    HERITAGE_NONE,  // they are something else
+    HERITAGE_OTHER, // the supervisor is of another build, with another layout
+    HERITAGE_FITS
+};
+CM_MUST_CHECK enum heritage_fit heritage_parse(int argc, char *const *argv, struct heritage *out);

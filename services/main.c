@@ -12,6 +12,7 @@
 #include "services/heritage.h"
 #include "services/ops.h"
 #include "services/supervisor.h"
+#include "services/tls_keeper.h"
 #include "services/worker.h"
 
 enum { EXIT_USAGE = 2 };
@@ -28,13 +29,32 @@ static bool load(struct settings *s)
     return ok;
 }
 
+static int refuse_heritage(void)
+{
+    LOG_ERROR("bad_heritage", LOG_CSTR("hint", "--worker and --ops are internal"));
+    return EXIT_USAGE;
+}
+
+// A roll onto this program that cannot work.
+static int refuse_other_build(void)
+{
+    log_init("cm-models", "child");
+    LOG_ERROR("other_build", LOG_CSTR("version", CM_VERSION),
+              LOG_CSTR("hint", "the supervisor is of a build that shares its memory otherwise; "
+                               "this one needs a restart of the whole, not a roll"));
+    return EXIT_USAGE;
+}
+
 static int run_worker(const struct settings *s, const struct heritage *h, struct shm *m)
 {
     char id[HERITAGE_ID_MAX + 1];
-    int listeners[SETTINGS_WORKERS_MAX];
+    int listeners[2 * SETTINGS_WORKERS_MAX];
     heritage_id(h, h->incarnation, id);
-    for (unsigned i = 0; i < shm_slots(m); i++)
-        listeners[i] = HERITAGE_FD_MAPPING + 1 + (int)i;
+    for (unsigned i = 0; i < CM_ARRAY_LEN(listeners); i++)
+        listeners[i] = HERITAGE_FD_LISTENERS + (int)i;
+    struct tls_vault *vault = tls_vault_attach(HERITAGE_FD_VAULT);
+    if (vault == NULL)
+        return refuse_heritage();
     struct worker_start start = {.settings = s,
                                  .slot = h->slot,
                                  .incarnation = h->incarnation,
@@ -42,8 +62,12 @@ static int run_worker(const struct settings *s, const struct heritage *h, struct
                                  .shm = m,
                                  .block = shm_block(m, h->slot, h->block),
                                  .heritage = h,
-                                 .listeners = listeners};
-    return worker_run(&start);
+                                 .listeners = listeners,
+                                 .tls_listeners = listeners + shm_slots(m),
+                                 .vault = vault};
+    int status = worker_run(&start);
+    tls_vault_detach(vault);
+    return status;
 }
 
 static int run_ops(const struct settings *s, const struct heritage *h, struct shm *m)
@@ -51,7 +75,7 @@ static int run_ops(const struct settings *s, const struct heritage *h, struct sh
     struct ops_start start = {.settings = s,
                               .shm = m,
                               .block = shm_block(m, h->slot, h->block),
-                              .listener = HERITAGE_FD_MAPPING + 1};
+                              .listener = HERITAGE_FD_OPS};
     return ops_run(&start);
 }
 
@@ -68,10 +92,8 @@ static int run_child(struct settings *s, const struct heritage *h)
     if (!load(s))
         return EXIT_USAGE;
     struct shm *m = shm_attach(HERITAGE_FD_MAPPING);
-    if (m == NULL || h->slot > shm_slots(m) || (h->slot == shm_slots(m)) == is_worker) {
-        LOG_ERROR("bad_heritage", LOG_CSTR("hint", "--worker and --ops are internal"));
-        return EXIT_USAGE;
-    }
+    if (m == NULL || h->slot > shm_slots(m) || (h->slot == shm_slots(m)) == is_worker)
+        return refuse_heritage();
     // "auto" may mean something else by now; the supervisor's count is the truth.
     s->workers = shm_slots(m);
     int status = is_worker ? run_worker(s, h, m) : run_ops(s, h, m);
@@ -87,8 +109,13 @@ static int run_supervisor(struct settings *s)
 
 static int check_config(struct settings *s)
 {
+    char error[TLS_KEEPER_ERROR_MAX];
     if (!load(s))
         return EXIT_USAGE;
+    if (settings_has_tls(s) && !tls_keeper_check(s->tls_cert_file, s->tls_key_file, error)) {
+        fprintf(stderr, "cm-models: the certificate cannot be used:\n%s\n", error);
+        return EXIT_USAGE;
+    }
     settings_print_effective(s, stdout);
     return EXIT_SUCCESS;
 }
@@ -98,8 +125,14 @@ static int run(int argc, char **argv, struct settings *s)
     struct heritage h;
     if (argc == 1)
         return run_supervisor(s);
-    if (heritage_parse(argc - 1, argv + 1, &h))
+    switch (heritage_parse(argc - 1, argv + 1, &h)) {
+    case HERITAGE_FITS:
         return run_child(s, &h);
+    case HERITAGE_OTHER:
+        return refuse_other_build();
+    case HERITAGE_NONE:
+        break;
+    }
     if (argc == 2 && strcmp(argv[1], "--help") == 0) {
         settings_print_help(stdout);
         return EXIT_SUCCESS;

@@ -19,6 +19,8 @@
         REQUEST_ROW(route_, name_, METRIC_CLASS_5XX, "5xx"),                                       \
         REQUEST_ROW(route_, name_, METRIC_CLASS_ABORTED, "aborted")
 
+#define HANDSHAKES "cm_tls_handshakes_total"
+#define HANDSHAKES_HELP "TLS handshakes that were completed."
 #define FILLS "cm_key_fills_total"
 #define FILLS_HELP "Reads of single keys from Redis, by what they found."
 #define STATE "cm_feed_state"
@@ -37,6 +39,13 @@ const struct metric metrics_table[METRIC_ROWS] = {
     [METRIC_CONNECTIONS_OPEN] = {"cm_http_connections", "", GAUGE, "Connections open now."},
     [METRIC_REQUESTS_IN_FLIGHT] = {"cm_http_requests_in_flight", "", GAUGE,
                                    "Requests whose answer has not left completely."},
+
+    [METRIC_TLS_STARTED] = {"cm_tls_handshakes_started_total", "", COUNTER,
+                            "TLS handshakes begun, also those that came to nothing."},
+    [METRIC_TLS_FULL] = {HANDSHAKES, "kind=\"full\"", COUNTER, HANDSHAKES_HELP},
+    [METRIC_TLS_RESUMED] = {HANDSHAKES, "kind=\"resumed\"", COUNTER, HANDSHAKES_HELP},
+    [METRIC_TLS_EXPIRY] = {"cm_tls_cert_expiry_timestamp_seconds", "", GAUGE,
+                           "When the certificate that is shown expires, as Unix time."},
 
     [METRIC_KEY_HITS] = {"cm_key_cache_hits_total", "", COUNTER,
                          "Requests whose key was known from memory."},

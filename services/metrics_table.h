@@ -34,6 +34,11 @@ enum metric_row {
     METRIC_CONNECTIONS_OPEN,   // gauge
     METRIC_REQUESTS_IN_FLIGHT, // gauge
 
+    METRIC_TLS_STARTED,
+    METRIC_TLS_FULL,
+    METRIC_TLS_RESUMED,
+    METRIC_TLS_EXPIRY, // gauge: unix seconds; 0 = no TLS, then it is not shown
+
     METRIC_KEY_HITS,
     METRIC_KEY_MISSES,
     METRIC_KEY_NEGATIVE_HITS,

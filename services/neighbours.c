@@ -15,16 +15,35 @@ struct neighbour {
     bool helping;
 };
 
+// On both sockets of a slot or on none.
+static int listen_at(struct neighbours *n, unsigned slot)
+{
+    int error = server_listen(n->server, n->listeners[slot], NULL);
+    if (error != 0 || n->tls == NULL)
+        return error;
+    error = server_listen(n->server, n->tls_listeners[slot], n->tls);
+    if (error != 0)
+        server_unlisten(n->server, n->listeners[slot]);
+    return error;
+}
+
+static void unlisten_at(struct neighbours *n, unsigned slot)
+{
+    server_unlisten(n->server, n->listeners[slot]);
+    if (n->tls != NULL)
+        server_unlisten(n->server, n->tls_listeners[slot]);
+}
+
 int neighbours_start(struct neighbours *n)
 {
-    int error = server_listen(n->server, n->listeners[n->slot], NULL);
+    int error = listen_at(n, n->slot);
     n->all = error == 0 ? xcalloc(shm_slots(n->shm), sizeof(*n->all)) : NULL;
     return error;
 }
 
 static void help(struct neighbours *n, unsigned slot)
 {
-    int error = server_listen(n->server, n->listeners[slot], NULL);
+    int error = listen_at(n, slot);
     if (error != 0) {
         LOG_ERROR("listen_failed", LOG_U64("slot", slot), LOG_CSTR("error", strerror(-error)));
         return;
@@ -39,7 +58,7 @@ static void look_at(struct neighbours *n, unsigned slot, uint64_t now_ms)
     if (shm_slot_covered(n->shm, slot, now_ms)) {
         it->vacant_since_ms = 0;
         if (it->helping)
-            server_unlisten(n->server, n->listeners[slot]);
+            unlisten_at(n, slot);
         it->helping = false;
     } else if (it->vacant_since_ms == 0) {
         it->vacant_since_ms = now_ms;

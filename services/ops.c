@@ -99,6 +99,7 @@ static void on_beat(uv_timer_t *timer)
 {
     struct ops *o = CM_CONTAINER_OF(timer, struct ops, beat);
     o->start->block->heartbeat_ms = clock_boot_ms();
+    log_set_level(shm_log_level(o->start->shm));
     if (o->beats++ % BEATS_PER_STATS == 0)
         process_stats_store(o->start->block->metrics);
 }

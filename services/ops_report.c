@@ -12,6 +12,8 @@
 
 #include "common/model/feed.h"
 
+#define RELOADS_HELP "Certificates at SIGHUP; refused: the old one stayed in use."
+
 enum { LABELS_MAX = 96, FEED_STATES = METRIC_FEED_STATE_END - METRIC_FEED_STATE + 1 };
 
 static bool is_live(const struct shm_block *b)
@@ -134,6 +136,8 @@ static bool shows(const struct shm *m, unsigned slot, const struct shm_block *b,
         return false;
     if (slot == shm_slots(m)) // the ops child serves nothing else
         return row == METRIC_RESIDENT_BYTES;
+    if (row == METRIC_TLS_EXPIRY)
+        return metric_get(b->metrics, row) != 0;
     return row != METRIC_FEED_CONFIRMED_AGE || b->confirmed_ms != 0;
 }
 
@@ -179,9 +183,17 @@ static void render_service(struct buf *out, struct shm *m, uint64_t now_ms)
         {"cm_draining", "", METRIC_GAUGE, "1 from the signal to leave on."},
         {"cm_child_restarts_total", "", METRIC_COUNTER,
          "Children that ended without being asked to."},
+        {"cm_tls_reloads_total", "result=\"taken\"", METRIC_COUNTER, RELOADS_HELP},
+        {"cm_tls_reloads_total", "result=\"refused\"", METRIC_COUNTER, RELOADS_HELP},
     };
-    const uint64_t values[] = {1, shm_slots(m), count_ready(m, now_ms), shm_draining(m),
-                               shm_restarts(m)};
+    struct shm_reloads reloads = shm_reloads(m);
+    const uint64_t values[] = {1,
+                               shm_slots(m),
+                               count_ready(m, now_ms),
+                               shm_draining(m),
+                               shm_restarts(m),
+                               reloads.taken,
+                               reloads.refused};
     metrics_render(out, rows, values, CM_ARRAY_LEN(rows));
 }
 

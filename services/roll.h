@@ -17,6 +17,8 @@ struct roll {
     uint64_t deadline_ms;
 };
 
-void roll_request(struct roll *r);
+// Begins it, with the program that is to be found at its path by now; or notes
+// that it is to begin once more when the one that is going on is done.
+void roll_request(struct roll *r, struct crew *c);
 // Takes the next step if it is due. drain_ms: what the old one gets to leave.
 void roll_tick(struct roll *r, struct crew *c, unsigned slots, uint64_t drain_ms, uint64_t now_ms);

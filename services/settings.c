@@ -69,7 +69,8 @@ static const struct option options[] = {
      .offset = AT(log_level),
      .fallback = "info",
      .choices = "debug|info|warn|error",
-     .help = "the least level that is logged"},
+     .flags = OPTION_FROM_FILE,
+     .help = "the least level that is logged; its file is re-read on SIGHUP"},
     {.name = "CM_MAX_CONNECTIONS",
      .type = OPTION_UINT,
      .offset = AT(max_connections),
@@ -120,6 +121,19 @@ static const struct option options[] = {
      .max = 600000,
      .unit = "ms",
      .help = "time for the admin to repair a Redis that lost writes"},
+    {.name = "CM_TLS_CERT_FILE",
+     .type = OPTION_FILE,
+     .offset = AT(tls_cert_file),
+     .help = "certificate and its chain (PEM), turns TLS on; re-read on SIGHUP"},
+    {.name = "CM_TLS_KEY_FILE",
+     .type = OPTION_FILE,
+     .offset = AT(tls_key_file),
+     .help = "its private key (PEM, no passphrase); re-read on SIGHUP"},
+    {.name = "CM_TLS_LISTEN",
+     .type = OPTION_ADDRESS,
+     .offset = AT(tls_listen),
+     .fallback = "0.0.0.0:8443",
+     .help = "the public API over TLS, when there is a certificate"},
     {.name = "CM_WORKERS",
      .type = OPTION_STRING,
      .offset = AT(workers_text),
@@ -183,6 +197,14 @@ static void check_drain(const struct settings *s, struct buf *errors)
                    (unsigned long long)s->drain_delay_ms, (unsigned long long)s->drain_timeout_s);
 }
 
+static void check_tls(const struct settings *s, struct buf *errors)
+{
+    if (s->tls_cert_file != NULL && s->tls_key_file == NULL)
+        buf_append_str(errors, "CM_TLS_KEY_FILE: unset, but CM_TLS_CERT_FILE needs its key\n");
+    if (s->tls_cert_file == NULL && s->tls_key_file != NULL)
+        buf_append_str(errors, "CM_TLS_CERT_FILE: unset, but CM_TLS_KEY_FILE is set\n");
+}
+
 bool settings_load(struct settings *s, char *const *environ_, struct buf *errors)
 {
     bool ok = option_load(&table, environ_, s, errors);
@@ -191,7 +213,18 @@ bool settings_load(struct settings *s, char *const *environ_, struct buf *errors
     ok = store_settings_check(s->redis_url, s->redis_prefix, errors) && ok;
     check_origins(s, errors);
     check_drain(s, errors);
+    check_tls(s, errors);
     return ok && errors->len == before;
+}
+
+bool settings_reload_log_level(struct settings *s, char *const *environ_, struct buf *errors)
+{
+    return option_reload(&table, "CM_LOG_LEVEL", environ_, s, errors);
+}
+
+bool settings_has_tls(const struct settings *s)
+{
+    return s->tls_cert_file != NULL;
 }
 
 void settings_free(struct settings *s)

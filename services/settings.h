@@ -13,9 +13,12 @@ enum { SETTINGS_WORKERS_MAX = 256 };
 
 enum access_log { ACCESS_LOG_OFF, ACCESS_LOG_ERRORS, ACCESS_LOG_ALL };
 
-// Strings are NUL-ended and owned by the struct; none but redis_password is NULL.
+// Strings are NUL-ended and owned by the struct; none is NULL but where noted.
 struct settings {
     char *listen;
+    char *tls_listen;    // used when settings_has_tls
+    char *tls_cert_file; // NULL together with tls_key_file
+    char *tls_key_file;
     char *ops_listen;
     char *redis_url;
     char *redis_password; // NULL = what the URL says
@@ -40,5 +43,10 @@ struct settings {
 // errors; false when there was any. settings_free in both cases.
 CM_MUST_CHECK bool settings_load(struct settings *s, char *const *environ_, struct buf *errors);
 void settings_free(struct settings *s);
+// Reads CM_LOG_LEVEL_FILE, if that is where the level is, once more. On a mistake
+// (a line in errors) nothing changes.
+CM_MUST_CHECK bool settings_reload_log_level(struct settings *s, char *const *environ_,
+                                             struct buf *errors);
+bool settings_has_tls(const struct settings *s);
 void settings_print_help(FILE *out);
 void settings_print_effective(const struct settings *s, FILE *out);

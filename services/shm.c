@@ -17,24 +17,41 @@
 #include "common/base/util.h"
 #include "services/settings.h"
 
-enum { BUILD_MAX = 32, FOLD_TRIES = 1000 };
+// To be raised with every change of what a field means that sizes do not show.
+enum { SHM_FORMAT = 2, FOLD_TRIES = 1000 };
 
 struct shm {
-    char build[BUILD_MAX]; // version and layout of the program that made it
+    char layout[SHM_LAYOUT_MAX]; // of the program that made it
     unsigned slots;
     _Atomic bool draining;
+    _Atomic int log_level;
     _Atomic uint64_t restarts;
+    _Atomic uint64_t reloads_taken, reloads_refused;
     _Atomic uint64_t fold; // odd while totals move
     metric_value folded[METRIC_ROWS];
     struct shm_block blocks[];
 };
 
-static void describe_build(char out[BUILD_MAX])
+// FNV-1a over what the rows are called: a row that moved is another layout.
+static uint32_t hash_rows(void)
 {
-    memset(out, 0, BUILD_MAX);
-    int len = snprintf(out, BUILD_MAX, "%s/%zu/%d", CM_VERSION, sizeof(struct shm_block),
-                       (int)METRIC_ROWS);
-    CM_ASSERT(len < BUILD_MAX);
+    uint32_t hash = 2166136261u;
+    for (size_t i = 0; i < METRIC_ROWS; i++)
+        for (int part = 0; part < 2; part++) {
+            const char *at = part == 0 ? metrics_table[i].name : metrics_table[i].labels;
+            do
+                hash = (hash ^ (unsigned char)*at) * 16777619u;
+            while (*at++ != '\0');
+        }
+    return hash;
+}
+
+void shm_layout(char out[SHM_LAYOUT_MAX])
+{
+    memset(out, 0, SHM_LAYOUT_MAX);
+    int len = snprintf(out, SHM_LAYOUT_MAX, "%d.%zu.%zu.%d.%08x", (int)SHM_FORMAT,
+                       sizeof(struct shm), sizeof(struct shm_block), (int)METRIC_ROWS, hash_rows());
+    CM_ASSERT(len < SHM_LAYOUT_MAX);
 }
 
 static size_t mapping_size(unsigned slots)
@@ -63,7 +80,8 @@ struct shm *shm_create(unsigned slots, int *fd)
         errno = why;
         return NULL;
     }
-    describe_build(m->build);
+    shm_layout(m->layout);
+    m->log_level = (int)log_level();
     m->slots = slots;
     *fd = made;
     return m;
@@ -72,14 +90,15 @@ struct shm *shm_create(unsigned slots, int *fd)
 struct shm *shm_attach(int fd)
 {
     struct stat st;
-    char build[BUILD_MAX];
+    char layout[SHM_LAYOUT_MAX];
     if (fstat(fd, &st) != 0 || (size_t)st.st_size < mapping_size(1))
         return NULL;
     struct shm *m = map(fd, (size_t)st.st_size);
     if (m == NULL)
         return NULL;
-    describe_build(build);
-    if (memcmp(build, m->build, BUILD_MAX) == 0 && (size_t)st.st_size == mapping_size(m->slots))
+    shm_layout(layout);
+    if (memcmp(layout, m->layout, SHM_LAYOUT_MAX) == 0 &&
+        (size_t)st.st_size == mapping_size(m->slots))
         return m;
     munmap(m, (size_t)st.st_size);
     return NULL;
@@ -123,6 +142,29 @@ bool shm_draining(const struct shm *m)
 void shm_set_draining(struct shm *m)
 {
     m->draining = true;
+}
+
+enum log_level shm_log_level(const struct shm *m)
+{
+    return (enum log_level)m->log_level;
+}
+
+void shm_set_log_level(struct shm *m, enum log_level level)
+{
+    m->log_level = (int)level;
+}
+
+struct shm_reloads shm_reloads(const struct shm *m)
+{
+    return (struct shm_reloads){.taken = m->reloads_taken, .refused = m->reloads_refused};
+}
+
+void shm_count_reload(struct shm *m, bool taken)
+{
+    if (taken)
+        m->reloads_taken++;
+    else
+        m->reloads_refused++;
 }
 
 uint64_t shm_restarts(const struct shm *m)

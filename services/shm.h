@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/base/log.h"
 #include "common/base/metrics.h"
 #include "services/metrics_table.h"
 
@@ -42,10 +43,15 @@ struct shm_block {
 
 struct shm;
 
+// What the mapping of this program looks like: processes of two programs can
+// share one only if these words are the same. NUL-ended.
+enum { SHM_LAYOUT_MAX = 64 };
+void shm_layout(char out[SHM_LAYOUT_MAX]);
+
 // Supervisor: makes the mapping for that many workers. *fd is its memfd, close-on-exec.
 // NULL with errno set on failure.
 CM_MUST_CHECK struct shm *shm_create(unsigned slots, int *fd);
-// Child: maps an inherited one. NULL when it is not of this program's build.
+// Child: maps an inherited one. NULL when its layout is not this program's.
 CM_MUST_CHECK struct shm *shm_attach(int fd);
 void shm_detach(struct shm *m); // NULL is fine
 
@@ -61,6 +67,15 @@ bool shm_slot_covered(const struct shm *m, unsigned slot, uint64_t now_ms);
 // The whole service is leaving (set by the supervisor at the first SIGTERM).
 bool shm_draining(const struct shm *m);
 void shm_set_draining(struct shm *m);
+// What is logged, by all processes; children look at every beat.
+enum log_level shm_log_level(const struct shm *m);
+void shm_set_log_level(struct shm *m, enum log_level level);
+// Reloads of the certificate since the start.
+struct shm_reloads {
+    uint64_t taken, refused;
+};
+struct shm_reloads shm_reloads(const struct shm *m);
+void shm_count_reload(struct shm *m, bool taken);
 // Children that ended without being asked to, since the start.
 uint64_t shm_restarts(const struct shm *m);
 

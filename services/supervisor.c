@@ -6,8 +6,12 @@
 //   -> workers leaving: our listening sockets are closed, so that the kernel
 //   refuses once the last worker has closed its copies; workers get SIGTERM.
 //   -> ops leaving: no worker is left; the ops child has shown 503 until now.
-//   -> gone. All of it within CM_DRAIN_TIMEOUT_S; who is late is killed. A
-//   second SIGTERM or SIGINT kills everybody at once.
+//   -> gone. All of it within CM_DRAIN_TIMEOUT_S; who is late is killed, also one
+//   whose loop is stuck, and it counts as a drain all the same. A second SIGTERM
+//   or SIGINT kills everybody at once.
+//
+// SIGHUP reads the certificate and the log level anew, each by itself; both reach
+// the children through shared memory, so they need no signal.
 //
 // All signals of interest are blocked and taken by sigtimedwait, so nothing ever
 // runs in a handler; a tick comes with each of them and every half second.
@@ -19,6 +23,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -28,23 +33,29 @@
 #include "common/http/bind.h"
 #include "services/crew.h"
 #include "services/roll.h"
+#include "services/tls_keeper.h"
 
 enum {
     TICK_MS = 500,
     BUSY_TICK_MS = 20,
-    OPS_LEAVE_MS = 1000,
-    RESERVED_FDS = 64, // of a worker: log, loop, Redis, the mapping, spare
+    OPS_LEAVE_MS = 1000, // at the most; its share of the drain's time is
+    OPS_SHARE = 10,      // a tenth, when that is less
+    RESERVED_FDS = 64,   // of a worker: log, loop, Redis, the mapping, spare
     LISTEN_OPS_BACKLOG = 64
 };
 
 enum phase { SERVING, LINGERING, WORKERS_LEAVING, OPS_LEAVING, GONE };
 
 struct supervisor {
-    const struct settings *settings;
+    struct settings *settings;
     unsigned slots;
     struct shm *shm;
     int shm_fd, ops_listener;
-    int listeners[SETTINGS_WORKERS_MAX];
+    struct tls_vault *vault;
+    struct tls_keeper keeper;
+    // Of a worker: the vault, the listeners, those for TLS.
+    int worker_fds[1 + 2 * SETTINGS_WORKERS_MAX];
+    unsigned listeners; // among them
     struct crew *crew;
     struct roll roll;
     enum phase phase;
@@ -63,7 +74,7 @@ static void fail(const char *what, const char *why)
 static bool raise_nofile(const struct supervisor *s)
 {
     // Each listening socket is held twice: as inherited, and as the server's own.
-    uint64_t need = s->settings->max_connections + 2 * (uint64_t)s->slots + RESERVED_FDS;
+    uint64_t need = s->settings->max_connections + 2 * (uint64_t)s->listeners + RESERVED_FDS;
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return true;
@@ -82,13 +93,9 @@ static bool raise_nofile(const struct supervisor *s)
     return false;
 }
 
-// Moves a descriptor above all numbers that children get theirs at.
-static int lift(int fd, unsigned slots)
+static int lift(const struct supervisor *s, int fd)
 {
-    int lifted = fcntl(fd, F_DUPFD_CLOEXEC, HERITAGE_FD_MAPPING + (int)slots + 1);
-    CM_ASSERT(lifted >= 0);
-    close(fd);
-    return lifted;
+    return heritage_lift(fd, 2 + (size_t)s->listeners);
 }
 
 static bool refuse_address(const char *name, const char *address, int error)
@@ -101,51 +108,91 @@ static bool refuse_address(const char *name, const char *address, int error)
     return false;
 }
 
+// The listeners of all slots, and after them those for TLS.
+static int *listeners_of(struct supervisor *s)
+{
+    return s->worker_fds + 1;
+}
+
+static bool bind_group(struct supervisor *s, const char *name, const char *address, int *fds)
+{
+    int error = server_bind_group(address, fds, s->slots, BIND_BACKLOG);
+    if (error != 0)
+        return refuse_address(name, address, error);
+    for (unsigned i = 0; i < s->slots; i++)
+        fds[i] = lift(s, fds[i]);
+    return true;
+}
+
 static bool bind_all(struct supervisor *s)
 {
     const struct settings *set = s->settings;
-    int error = server_bind_group(set->listen, s->listeners, s->slots, BIND_BACKLOG);
-    if (error != 0)
-        return refuse_address("CM_LISTEN", set->listen, error);
+    int *fds = listeners_of(s);
+    if (!bind_group(s, "CM_LISTEN", set->listen, fds) ||
+        (settings_has_tls(set) && !bind_group(s, "CM_TLS_LISTEN", set->tls_listen, fds + s->slots)))
+        return false;
     s->ops_listener = server_bind(set->ops_listen, false, LISTEN_OPS_BACKLOG);
     if (s->ops_listener < 0)
         return refuse_address("CM_OPS_LISTEN", set->ops_listen, s->ops_listener);
-    for (unsigned i = 0; i < s->slots; i++)
-        s->listeners[i] = lift(s->listeners[i], s->slots);
-    s->ops_listener = lift(s->ops_listener, s->slots);
+    s->ops_listener = lift(s, s->ops_listener);
     return true;
 }
 
-static bool make_mapping(struct supervisor *s)
+static bool make_mappings(struct supervisor *s)
 {
     s->shm = shm_create(s->slots, &s->shm_fd);
-    if (s->shm == NULL) {
+    s->vault = s->shm == NULL ? NULL : tls_vault_create(&s->worker_fds[0]);
+    if (s->vault == NULL) {
         fail("shared memory", strerror(errno));
         return false;
     }
-    s->shm_fd = lift(s->shm_fd, s->slots);
+    s->shm_fd = lift(s, s->shm_fd);
+    s->worker_fds[0] = lift(s, s->worker_fds[0]);
     return true;
 }
 
-static void make_crew(struct supervisor *s)
+static bool fill_vault(struct supervisor *s)
 {
+    char error[TLS_KEEPER_ERROR_MAX];
+    if (!settings_has_tls(s->settings) ||
+        tls_keeper_start(&s->keeper, s->settings, s->shm, s->vault, clock_boot_ms(), error))
+        return true;
+    fail("TLS", error);
+    return false;
+}
+
+static bool make_crew(struct supervisor *s)
+{
+    int program = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+    if (program < 0) {
+        fail("/proc/self/exe", strerror(errno));
+        return false;
+    }
     struct crew_options options = {.shm = s->shm,
                                    .shm_fd = s->shm_fd,
-                                   .listeners = s->listeners,
-                                   .ops_listener = s->ops_listener};
+                                   .worker_fds = s->worker_fds,
+                                   .worker_fd_count = 1 + (size_t)s->listeners,
+                                   .ops_listener = s->ops_listener,
+                                   .program = lift(s, program),
+                                   .program_path = (const char *)getauxval(AT_EXECFN)};
     unsigned char instance[HERITAGE_INSTANCE_LEN / 2];
     util_random(instance, sizeof(instance));
     util_hex_encode(instance, sizeof(instance), options.instance);
     s->crew = crew_create(&options);
+    return true;
 }
 
 static void log_start(const struct supervisor *s)
 {
     char public_address[BIND_ADDRESS_MAX], ops_address[BIND_ADDRESS_MAX];
-    server_bound_address(s->listeners[0], public_address);
+    char tls_address[BIND_ADDRESS_MAX] = "off";
+    server_bound_address(s->worker_fds[1], public_address);
     server_bound_address(s->ops_listener, ops_address);
-    LOG_INFO("listening", LOG_CSTR("public", public_address), LOG_CSTR("ops", ops_address),
-             LOG_U64("workers", s->slots), LOG_CSTR("version", CM_VERSION));
+    if (settings_has_tls(s->settings))
+        server_bound_address(s->worker_fds[1 + s->slots], tls_address);
+    LOG_INFO("listening", LOG_CSTR("public", public_address), LOG_CSTR("tls", tls_address),
+             LOG_CSTR("ops", ops_address), LOG_U64("workers", s->slots),
+             LOG_CSTR("version", CM_VERSION));
 }
 
 // -- leaving ----------------------------------------------------------------
@@ -160,18 +207,25 @@ static void begin_drain(struct supervisor *s, uint64_t now_ms)
              LOG_U64("timeout_s", s->settings->drain_timeout_s));
 }
 
+// What the ops child gets of the time, after the workers.
+static uint64_t ops_share_ms(const struct supervisor *s)
+{
+    uint64_t share = s->settings->drain_timeout_s * 1000 / OPS_SHARE;
+    return share < OPS_LEAVE_MS ? share : OPS_LEAVE_MS;
+}
+
 static void dismiss_workers(struct supervisor *s)
 {
     s->phase = WORKERS_LEAVING;
-    for (unsigned i = 0; i < s->slots; i++)
-        close(s->listeners[i]);
-    crew_dismiss_workers(s->crew, s->deadline_ms);
+    for (unsigned i = 0; i < s->listeners; i++)
+        close(listeners_of(s)[i]);
+    crew_dismiss_workers(s->crew, s->deadline_ms - ops_share_ms(s));
 }
 
 static void dismiss_ops(struct supervisor *s, uint64_t now_ms)
 {
     s->phase = OPS_LEAVING;
-    crew_dismiss_ops(s->crew, now_ms + OPS_LEAVE_MS);
+    crew_dismiss_ops(s->crew, now_ms + ops_share_ms(s));
 }
 
 static void advance(struct supervisor *s, uint64_t now_ms)
@@ -187,6 +241,26 @@ static void advance(struct supervisor *s, uint64_t now_ms)
 }
 
 // -- signals ----------------------------------------------------------------
+
+static void reload_log_level(struct supervisor *s)
+{
+    struct buf errors = {0};
+    if (settings_reload_log_level(s->settings, environ, &errors)) {
+        log_change_level((enum log_level)s->settings->log_level);
+        shm_set_log_level(s->shm, log_level());
+    } else {
+        LOG_ERROR("log_level_kept", LOG_STR("error", slice_trim(buf_slice(&errors))),
+                  LOG_CSTR("level", log_level_name(log_level())));
+    }
+    buf_fini(&errors);
+}
+
+static void reload(struct supervisor *s)
+{
+    reload_log_level(s);
+    if (settings_has_tls(s->settings))
+        tls_keeper_reload(&s->keeper);
+}
 
 static void on_end_signal(struct supervisor *s, int signal, uint64_t now_ms)
 {
@@ -209,11 +283,11 @@ static void on_signal(struct supervisor *s, int signal, uint64_t now_ms)
         on_end_signal(s, signal, now_ms);
         break;
     case SIGHUP:
-        crew_signal(s->crew, SIGHUP);
+        reload(s);
         break;
     case SIGUSR2:
         if (s->phase == SERVING)
-            roll_request(&s->roll);
+            roll_request(&s->roll, s->crew);
         break;
     default: // SIGCHLD, or none: the tick looks
         break;
@@ -242,6 +316,8 @@ static void supervise(struct supervisor *s, const sigset_t *set)
         advance(s, now_ms);
         if (s->phase != GONE) {
             crew_tick(s->crew, now_ms);
+            if (settings_has_tls(s->settings))
+                tls_keeper_tick(&s->keeper, now_ms);
             int signal = wait_signal(s, set);
             on_signal(s, signal, clock_boot_ms());
         }
@@ -259,17 +335,19 @@ static void block_signals(sigset_t *set)
     signal(SIGCHLD, SIG_DFL);
 }
 
-int supervisor_run(const struct settings *settings)
+int supervisor_run(struct settings *settings)
 {
     struct supervisor s = {.settings = settings, .slots = (unsigned)settings->workers};
     sigset_t set;
+    s.listeners = s.slots * (settings_has_tls(settings) ? 2 : 1);
     block_signals(&set);
-    if (!raise_nofile(&s) || !bind_all(&s) || !make_mapping(&s))
+    if (!raise_nofile(&s) || !bind_all(&s) || !make_mappings(&s) || !fill_vault(&s) ||
+        !make_crew(&s))
         return EXIT_FAILURE;
-    make_crew(&s);
     log_start(&s);
     supervise(&s, &set);
     crew_destroy(s.crew);
+    tls_vault_detach(s.vault);
     shm_detach(s.shm);
     LOG_INFO("ended", LOG_BOOL("cut", s.cut_by != 0));
     return s.cut_by != 0 ? 128 + s.cut_by : EXIT_SUCCESS;

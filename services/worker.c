@@ -4,7 +4,8 @@
 //   feed_io --actions--> replica (models), gate (keys); --on_change--> gate, block, log
 //   publish --> idle turns render the pages that changed, one each
 //   server --> models_api --> gate, replica; --on_access--> counters, log
-//   beat (50 ms): heartbeat, vacant neighbours; every fourth: metrics
+//   beat (50 ms): heartbeat, vacant neighbours, log level, certificate; every
+//   fourth: metrics
 //
 //   serving -> draining: SIGTERM. Not ready, nothing is accepted any more; feed
 //   and acks go on, so that a revocation reaches the last answer too. Shortly
@@ -43,8 +44,12 @@ static bool may_accept(const struct worker *w, uint64_t now_ms)
 static void start_accepting(struct worker *w)
 {
     const struct worker_start *start = w->start;
-    w->neighbours = (struct neighbours){
-        .server = w->server, .shm = start->shm, .slot = start->slot, .listeners = start->listeners};
+    w->neighbours = (struct neighbours){.server = w->server,
+                                        .shm = start->shm,
+                                        .slot = start->slot,
+                                        .listeners = start->listeners,
+                                        .tls_listeners = start->tls_listeners,
+                                        .tls = w->tls};
     int error = neighbours_start(&w->neighbours);
     if (error != 0) {
         // The supervisor starts another.
@@ -59,6 +64,8 @@ static void on_beat(uv_timer_t *timer)
     struct worker *w = CM_CONTAINER_OF(timer, struct worker, beat);
     uint64_t now = clock_boot_ms();
     w->start->block->heartbeat_ms = now;
+    log_set_level(shm_log_level(w->start->shm));
+    worker_tls_look(w);
     if (w->start->block->accepting)
         neighbours_look(&w->neighbours, now);
     else if (!w->start->block->draining && may_accept(w, now))
@@ -115,8 +122,11 @@ static void on_term(uv_signal_t *signal, int number)
     uv_timer_start(&w->cut, on_cut, cut_in_ms(w), 0);
     server_drain(w->server, on_drained, w);
     neighbours_stop(&w->neighbours);
-    for (unsigned slot = 0; slot < shm_slots(w->start->shm); slot++)
+    for (unsigned slot = 0; slot < shm_slots(w->start->shm); slot++) {
         close(w->start->listeners[slot]);
+        if (w->tls != NULL)
+            close(w->start->tls_listeners[slot]);
+    }
 }
 
 // -- starting ---------------------------------------------------------------
@@ -166,6 +176,7 @@ static void start_server(struct worker *w)
     cors_init(&w->api.cors, slice_of(s->cors_origins));
     w->stats = (struct worker_stats){.block = w->start->block,
                                      .server = w->server,
+                                     .tls = w->tls,
                                      .gate = w->gate,
                                      .replica = &w->replica,
                                      .io = w->io};
@@ -175,6 +186,7 @@ static void finish(struct worker *w)
 {
     LOG_INFO("left", LOG_U64("requests", server_counters(w->server)->requests));
     server_destroy(w->server);
+    tls_destroy(w->tls);
     uv_run(&w->loop, UV_RUN_DEFAULT);
     CM_ASSERT(uv_loop_close(&w->loop) == 0);
     worker_feed_fini(w);
@@ -183,6 +195,8 @@ static void finish(struct worker *w)
 int worker_run(const struct worker_start *start)
 {
     struct worker w = {.start = start, .settings = start->settings, .started_ms = clock_boot_ms()};
+    if (!worker_tls_start(&w))
+        return EXIT_FAILURE;
     start_loop(&w);
     worker_feed_start(&w);
     start_server(&w);

@@ -8,6 +8,7 @@
 #include "services/heritage.h"
 #include "services/settings.h"
 #include "services/shm.h"
+#include "services/tls_vault.h"
 
 struct worker_start {
     const struct settings *settings;
@@ -26,12 +27,14 @@ struct worker_start {
     // covered (shm_slot_covered). When it drains it stops listening and closes
     // them all, so that the kernel refuses once nobody is left.
     const int *listeners;
+    const int *tls_listeners; // the same for TLS; there when settings_has_tls
+    const struct tls_vault *vault;
 };
 
 // Serves until SIGTERM, then drains: not ready, stops accepting, finishes what is
 // in flight, cuts what is left shortly before block->deadline_ms (0: the
 // settings' drain time from now), says bye. Returns the exit status.
 //
-// SIGINT is ignored when it starts (the supervisor decides); SIGHUP must be
-// harmless. block->heartbeat_ms is kept fresh, or the supervisor kills it.
+// SIGINT and SIGHUP are ignored when it starts (the supervisor decides). block->heartbeat_ms is
+// kept fresh, or the supervisor kills it.
 int worker_run(const struct worker_start *start);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A worker's parts, for the two files that wire them: worker.c (process, server)
-// and worker_feed.c (store, catalog, keys).
+// A worker's parts, for the files that wire them: worker.c (process, server),
+// worker_tls.c (certificate, tickets) and worker_feed.c (store, catalog, keys).
 #pragma once
 
 #include <stdbool.h>
@@ -35,6 +35,9 @@ struct worker {
     struct models_api api;
     struct access access;
     struct server *server;
+    struct tls *tls;             // NULL = cleartext alone
+    uint64_t vault_version;      // that it knows
+    uint64_t certificate_number; // that it has tried
     struct neighbours neighbours;
     struct worker_stats stats;
 
@@ -43,6 +46,11 @@ struct worker {
     enum feed_reason told_reason;
     void (*on_feed_closed)(struct worker *w);
 };
+
+// False when there is to be TLS and its certificate cannot be used.
+CM_MUST_CHECK bool worker_tls_start(struct worker *w);
+// Takes over what has changed in the vault; to be called every beat.
+void worker_tls_look(struct worker *w);
 
 // Makes replica, gate and feed, on w's loop; handles alarm and render are made too.
 void worker_feed_start(struct worker *w);

@@ -24,6 +24,17 @@ static void store_http(metric_value *values, const struct server_counters *c)
     metric_set(values, METRIC_REQUESTS_IN_FLIGHT, c->in_flight);
 }
 
+static void store_tls(metric_value *values, const struct tls *tls)
+{
+    if (tls == NULL)
+        return;
+    struct tls_counters c = tls_counters(tls);
+    metric_set(values, METRIC_TLS_STARTED, c.started);
+    metric_set(values, METRIC_TLS_FULL, c.finished - c.resumed);
+    metric_set(values, METRIC_TLS_RESUMED, c.resumed);
+    metric_set(values, METRIC_TLS_EXPIRY, (uint64_t)tls_certificate(tls)->not_after);
+}
+
 static void store_keys(metric_value *values, const struct key_gate *gate)
 {
     struct key_gate_counters asked = key_gate_counters(gate);
@@ -62,6 +73,7 @@ void worker_stats_store_metrics(const struct worker_stats *w)
 {
     metric_value *values = w->block->metrics;
     store_http(values, server_counters(w->server));
+    store_tls(values, w->tls);
     store_keys(values, w->gate);
     store_feed(values, feed_io_feed(w->io));
     metric_set(values, METRIC_REDIS_UP, feed_io_is_up(w->io));

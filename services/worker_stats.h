@@ -13,6 +13,7 @@
 struct worker_stats {
     struct shm_block *block;
     const struct server *server;
+    const struct tls *tls; // NULL = none
     const struct key_gate *gate;
     const struct replica *replica;
     struct feed_io *io;

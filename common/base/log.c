@@ -52,6 +52,21 @@ enum log_level log_level(void)
     return sink.level;
 }
 
+const char *log_level_name(enum log_level level)
+{
+    return level_names[level];
+}
+
+void log_change_level(enum log_level level)
+{
+    enum log_level before = sink.level;
+    if (level == before)
+        return;
+    sink.level = LOG_LEVEL_INFO;
+    LOG_INFO("log_level", LOG_CSTR("was", level_names[before]), LOG_CSTR("is", level_names[level]));
+    sink.level = level;
+}
+
 bool log_level_parse(struct slice text, enum log_level *out)
 {
     for (size_t i = 0; i < CM_ARRAY_LEN(level_names); i++)

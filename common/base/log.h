@@ -27,7 +27,10 @@ struct log_field {
 // before the first line. Opens the descriptor that lines go to.
 void log_init(const char *program, const char *instance);
 void log_set_level(enum log_level level);
+// The same, with a line that says so whatever the levels are; none without a change.
+void log_change_level(enum log_level level);
 enum log_level log_level(void);
+const char *log_level_name(enum log_level level); // "debug" ...
 // "debug", "info", "warn", "error"; false leaves *out unchanged.
 CM_MUST_CHECK bool log_level_parse(struct slice text, enum log_level *out);
 // Lines dropped so far because stderr would have blocked.

@@ -253,6 +253,18 @@ static bool is_text(const struct option *o)
     return o->type == OPTION_STRING || o->type == OPTION_ADDRESS || o->type == OPTION_FILE;
 }
 
+bool option_reload(const struct option_table *table, const char *name, char *const *environ_,
+                   void *settings, struct buf *errors)
+{
+    struct loader l = {table, environ_, settings, errors};
+    size_t before = errors->len, i = 0;
+    while (i < table->count && strcmp(table->options[i].name, name) != 0)
+        i++;
+    CM_ASSERT(i < table->count && !is_text(&table->options[i]));
+    load_one(&l, &table->options[i]);
+    return errors->len == before;
+}
+
 void option_free(const struct option_table *table, void *settings)
 {
     for (size_t i = 0; i < table->count; i++) {

@@ -50,6 +50,10 @@ struct option_table {
 // *_PORT_<n>_*) are ignored. A value from a file loses one trailing newline.
 CM_MUST_CHECK bool option_load(const struct option_table *table, char *const *environ_,
                                void *settings, struct buf *errors);
+// Reads one variable anew, which makes sense where its value comes from a file.
+// Not for texts. False, with the reason in errors, leaves the field unchanged.
+CM_MUST_CHECK bool option_reload(const struct option_table *table, const char *name,
+                                 char *const *environ_, void *settings, struct buf *errors);
 // Frees the strings that option_load put into settings.
 void option_free(const struct option_table *table, void *settings);
 void option_print_help(const struct option_table *table, FILE *out);

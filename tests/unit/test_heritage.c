@@ -22,8 +22,10 @@ static void test_ids(void **state)
 static bool parse(const char *role, const char *id, const char *previous, const char *block,
                   struct heritage *out)
 {
-    const char *argv[] = {role, id, previous, block};
-    return heritage_parse(4, (char *const *)(uintptr_t)argv, out);
+    char layout[HERITAGE_LAYOUT_MAX];
+    heritage_layout(layout);
+    const char *argv[] = {role, layout, id, previous, block};
+    return heritage_parse(5, (char *const *)(uintptr_t)argv, out) == HERITAGE_FITS;
 }
 
 static void test_parse(void **state)
@@ -46,8 +48,6 @@ static void test_parse_refuses(void **state)
 {
     (void)state;
     struct heritage h;
-    const char *two[] = {"--worker", "0123abcd-2-7"};
-    assert_false(heritage_parse(2, (char *const *)(uintptr_t)two, &h));
     assert_false(parse("--help", "0123abcd-2-7", "-", "0", &h));
     assert_false(parse("--worker", "0123abc-2-7", "-", "0", &h));
     assert_false(parse("--worker", "0123abcd-999-7", "-", "0", &h));
@@ -58,12 +58,33 @@ static void test_parse_refuses(void **state)
     assert_false(parse("--worker", "0123abcd-2-7", "-", "", &h));
 }
 
+// Words that another build may have written are told apart from nonsense.
+static void test_other_builds(void **state)
+{
+    (void)state;
+    struct heritage h = {.slot = 77};
+    char layout[HERITAGE_LAYOUT_MAX];
+    heritage_layout(layout);
+    const char *fits[] = {"--worker", layout, "0123abcd-2-7", "-", "0", "more"};
+    const char *older[] = {"--worker", "0123abcd-2-7", "-", "0"};
+    const char *other[] = {"--ops", "1-2-3", "0123abcd-2-7", "-", "0"};
+    assert_int_equal(heritage_parse(5, (char *const *)(uintptr_t)fits, &h), HERITAGE_FITS);
+    h.slot = 77;
+    assert_int_equal(heritage_parse(6, (char *const *)(uintptr_t)fits, &h), HERITAGE_OTHER);
+    assert_int_equal(heritage_parse(1, (char *const *)(uintptr_t)fits, &h), HERITAGE_OTHER);
+    assert_int_equal(heritage_parse(4, (char *const *)(uintptr_t)older, &h), HERITAGE_OTHER);
+    assert_int_equal(heritage_parse(5, (char *const *)(uintptr_t)other, &h), HERITAGE_OTHER);
+    assert_int_equal(heritage_parse(0, (char *const *)(uintptr_t)other, &h), HERITAGE_NONE);
+    assert_int_equal(h.slot, 77);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ids),
         cmocka_unit_test(test_parse),
         cmocka_unit_test(test_parse_refuses),
+        cmocka_unit_test(test_other_builds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,13 +7,15 @@
 #include "tests/support/log_capture.h"
 #include "tests/support/server_fixture.h"
 #include "tests/support/test.h"
+#include "tests/support/tls_client.h"
 
 // Worker 0 of 2: its own slot is the fixture's listener.
 static struct {
     struct fixture fixture;
     struct shm *shm;
     int shm_fd;
-    int listeners[2];
+    int listeners[2], tls_listeners[2];
+    struct tls *tls;
     struct neighbours neighbours;
 } t;
 
@@ -23,7 +25,18 @@ static void take_over_listener(void)
     server_unlisten(t.fixture.server, t.fixture.listener);
     t.listeners[0] = t.fixture.listener;
     t.listeners[1] = server_bind("127.0.0.1:0", false, 64);
-    assert_true(t.listeners[1] >= 0);
+    t.tls_listeners[0] = server_bind("127.0.0.1:0", false, 64);
+    t.tls_listeners[1] = server_bind("127.0.0.1:0", false, 64);
+    assert_true(t.listeners[1] >= 0 && t.tls_listeners[0] >= 0 && t.tls_listeners[1] >= 0);
+}
+
+static void make_tls(void)
+{
+    char error[TLS_ERROR_MAX];
+    struct test_certificate c = make_certificate("x", TEST_KEY_EC, false, 3600);
+    t.tls = tls_create();
+    assert_true(tls_use(t.tls, c.certificate, c.key, error));
+    free_certificate(&c);
 }
 
 static int start(void **state)
@@ -33,8 +46,13 @@ static int start(void **state)
     fixture_open(&t.fixture, 0, 0);
     take_over_listener();
     t.shm = shm_create(2, &t.shm_fd);
-    t.neighbours = (struct neighbours){
-        .server = t.fixture.server, .shm = t.shm, .slot = 0, .listeners = t.listeners};
+    make_tls();
+    t.neighbours = (struct neighbours){.server = t.fixture.server,
+                                       .shm = t.shm,
+                                       .slot = 0,
+                                       .listeners = t.listeners,
+                                       .tls_listeners = t.tls_listeners,
+                                       .tls = t.tls};
     assert_int_equal(neighbours_start(&t.neighbours), 0);
     return 0;
 }
@@ -45,6 +63,9 @@ static int stop(void **state)
     neighbours_stop(&t.neighbours);
     fixture_close(&t.fixture);
     close(t.listeners[1]);
+    close(t.tls_listeners[0]);
+    close(t.tls_listeners[1]);
+    tls_destroy(t.tls);
     shm_detach(t.shm);
     close(t.shm_fd);
     return 0;
@@ -62,6 +83,28 @@ static bool answers(unsigned slot, unsigned ms)
     raw_close(&c);
     loop_run_for(&t.fixture.loop, 5);
     return got;
+}
+
+// Does somebody shake hands on that slot's other socket?
+static bool shakes_hands(unsigned slot)
+{
+    struct tls_client c;
+    bool ok = tls_client_open(&c, &t.fixture.loop, t.tls_listeners[slot], NULL);
+    tls_client_close(&c);
+    loop_run_for(&t.fixture.loop, 5);
+    return ok;
+}
+
+// For slots that nobody accepts on, where a handshake would wait for ever.
+static bool is_left_in_the_queue(unsigned slot)
+{
+    uint64_t before = server_counters(t.fixture.server)->accepted;
+    struct raw_client c;
+    raw_connect(&c, &t.fixture.loop, t.tls_listeners[slot]);
+    loop_run_for(&t.fixture.loop, 50);
+    bool left = server_counters(t.fixture.server)->accepted == before;
+    raw_close(&c);
+    return left;
 }
 
 static void cover(uint64_t now_ms)
@@ -83,11 +126,13 @@ static void a_covered_neighbour_is_left_alone(void **state)
 {
     (void)state;
     assert_true(answers(0, 50));
+    assert_true(shakes_hands(0));
     for (uint64_t now = 1000; now < 2000; now += NEIGHBOURS_LOOK_MS) {
         cover(now);
         look(now);
     }
     assert_false(answers(1, 50));
+    assert_true(is_left_in_the_queue(1));
 }
 
 static void a_vacant_one_is_helped_after_a_moment(void **state)
@@ -101,10 +146,12 @@ static void a_vacant_one_is_helped_after_a_moment(void **state)
     assert_false(answers(1, 50));
     look(vacant + NEIGHBOURS_PATIENCE_MS + 1);
     assert_true(answers(1, 50)); // also whoever was in the queue by then
+    assert_true(shakes_hands(1));
     assert_true(answers(0, 50));
     cover(vacant + 200);
     look(vacant + 200);
     assert_false(answers(1, 50));
+    assert_true(is_left_in_the_queue(1));
     assert_true(answers(0, 50));
 }
 

@@ -112,12 +112,48 @@ static void values_from_files(void **state)
     buf_fini(&errors);
 }
 
+static void write_text(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "w");
+    fputs(text, f);
+    fclose(f);
+}
+
+static void one_value_is_read_anew(void **state)
+{
+    (void)state;
+    struct option from_file = {ROW("CM_ACCESS_LOG", OPTION_CHOICE, log), .fallback = "errors",
+                               .choices = "off|errors|all", .flags = OPTION_FROM_FILE, .help = "h"};
+    struct option_table one = {"test", "tests.", &from_file, 1};
+    char path[] = "/tmp/cm-option-XXXXXX", variable[64];
+    close(mkstemp(path));
+    snprintf(variable, sizeof(variable), "CM_ACCESS_LOG_FILE=%s", path);
+    char *env[] = {variable, NULL};
+    struct settings s = {0};
+    struct buf errors = {0};
+    write_text(path, "off\n");
+    assert_true(option_load(&one, env, &s, &errors));
+    assert_int_equal(s.log, 0);
+    write_text(path, "all");
+    assert_true(option_reload(&one, "CM_ACCESS_LOG", env, &s, &errors));
+    assert_int_equal(s.log, 2);
+    write_text(path, "everything");
+    assert_false(option_reload(&one, "CM_ACCESS_LOG", env, &s, &errors));
+    assert_non_null(strstr(buf_cstr(&errors), "'everything' is not one of off|errors|all"));
+    unlink(path);
+    assert_false(option_reload(&one, "CM_ACCESS_LOG", env, &s, &errors));
+    assert_non_null(strstr(buf_cstr(&errors), "CM_ACCESS_LOG_FILE: cannot read"));
+    assert_int_equal(s.log, 2); // as it was
+    buf_fini(&errors);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_values_and_strangers),
         cmocka_unit_test(all_mistakes_at_once),
         cmocka_unit_test(values_from_files),
+        cmocka_unit_test(one_value_is_read_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -94,6 +94,24 @@ static void test_refusals(void **state)
     expect_refused("CM_LISTN=x", "CM_LISTEN");
 }
 
+static void test_tls_needs_both_files(void **state)
+{
+    (void)state;
+    assert_true(load(NULL));
+    assert_false(settings_has_tls(&loaded));
+    assert_string_equal(loaded.tls_listen, "0.0.0.0:8443");
+    settings_free(&loaded);
+    assert_true(load("CM_TLS_CERT_FILE=/c", "CM_TLS_KEY_FILE=/k", "CM_TLS_LISTEN=[::]:1", NULL));
+    assert_true(settings_has_tls(&loaded));
+    assert_string_equal(loaded.tls_cert_file, "/c");
+    assert_string_equal(loaded.tls_key_file, "/k");
+    assert_string_equal(loaded.tls_listen, "[::]:1");
+    settings_free(&loaded);
+    expect_refused("CM_TLS_CERT_FILE=/c", "CM_TLS_KEY_FILE: unset");
+    expect_refused("CM_TLS_KEY_FILE=/k", "CM_TLS_CERT_FILE: unset");
+    expect_refused("CM_TLS_LISTEN=8443", "CM_TLS_LISTEN: '8443'");
+}
+
 static void test_all_mistakes_at_once(void **state)
 {
     (void)state;
@@ -130,6 +148,7 @@ int main(void)
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_given_values),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_tls_needs_both_files),
         cmocka_unit_test(test_all_mistakes_at_once),
         cmocka_unit_test(test_effective_hides_secrets),
     };
