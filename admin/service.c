@@ -25,6 +25,7 @@
 #include "common/model/ack.h"
 #include "common/model/bell.h"
 #include "common/store/redis_url.h"
+#include "common/store/sentinel.h"
 
 enum {
     TICK_MS = 50,
@@ -47,8 +48,9 @@ struct service {
     struct redis_url url;
     struct keyspace keyspace;
     const char *channels[3];
+    struct sentinel *sentinel; // NULL without Sentinels
     struct redis *data, *subscription;
-    unsigned connections; // of the two, not closed yet
+    unsigned connections; // of these, not closed yet
     struct guard guard;
     struct roster *roster;
     struct propagation *propagation;
@@ -131,6 +133,12 @@ static void open_redis(struct service *s)
     options.on_link = on_subscription_link;
     s->subscription = redis_open(&s->loop, &options);
     s->connections = 2;
+    if (s->url.sentinel_count == 0)
+        return;
+    s->sentinel = sentinel_open(&s->loop, &s->url, "cm-admin-sentinel");
+    s->connections++;
+    sentinel_follow(s->sentinel, s->data);
+    sentinel_follow(s->sentinel, s->subscription);
 }
 
 // --- the end
@@ -150,6 +158,8 @@ static void on_ops_drained(void *ctx)
     uv_close((uv_handle_t *)&s->tick, NULL);
     for (size_t i = 0; i < CM_ARRAY_LEN(signals); i++)
         uv_close((uv_handle_t *)&s->signals[i], NULL);
+    if (s->sentinel != NULL)
+        sentinel_close(s->sentinel, on_redis_closed, s);
     redis_close(s->data, on_redis_closed, s);
     redis_close(s->subscription, on_redis_closed, s);
 }

@@ -80,7 +80,8 @@ static const struct option options[] = {
      .offset = AT(redis_url),
      .fallback = "redis://127.0.0.1:6379",
      .flags = OPTION_SECRET,
-     .help = "redis://[user[:password]@]host[:port][/db] or unix:///path"},
+     .help = "redis://[user[:password]@]host[:port][/db], unix:///path or "
+             "redis+sentinel://host:port,host:port/service"},
 };
 
 static const struct option_table table = {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Joins the pure feed to Redis: two connections, a poll timer, acks.
+// Joins the pure feed to Redis: two connections (where the Sentinels say, if there
+// are any), a poll timer, acks.
 //
 // The feed is told that the link is up when the data connection is, whatever the
 // subscription does: a bell that is lost meanwhile costs one poll interval. On
@@ -29,6 +30,7 @@
 #include "common/store/feed_read.h"
 #include "common/store/key_read.h"
 #include "common/store/redis.h"
+#include "common/store/sentinel.h"
 
 enum {
     CONNECT_TIMEOUT_MS = 300,
@@ -37,13 +39,14 @@ enum {
     BYE_MS = 200,
     SPARE_COMMANDS = 64, // beside the fills: one read of the feed, acks, the beat
     OWN_HANDLES = 3,
-    CONNECTIONS = 2,
+    CONNECTIONS = 2, // and the Sentinels', as one part
 };
 
 struct feed_io {
     struct feed_io_options options;
     struct feed_actions actions; // the owner's
     struct feed *feed;
+    struct sentinel *sentinel; // NULL without Sentinels
     struct redis *data, *bells;
     const char *channels[2];
     struct feed_read read;
@@ -298,6 +301,11 @@ static void open_connections(struct feed_io *io, uv_loop_t *loop)
     options.on_message = on_bell;
     options.on_link = on_bell_link;
     io->bells = redis_open(loop, &options);
+    if (io->options.url->sentinel_count == 0)
+        return;
+    io->sentinel = sentinel_open(loop, io->options.url, "cm-models-sentinel");
+    sentinel_follow(io->sentinel, io->data);
+    sentinel_follow(io->sentinel, io->bells);
 }
 
 struct feed_io *feed_io_open(uv_loop_t *loop, const struct feed_io_options *options)
@@ -308,6 +316,7 @@ struct feed_io *feed_io_open(uv_loop_t *loop, const struct feed_io_options *opti
     io->feed = feed_create(&feed_actions, io, options->repair_wait_ms);
     open_connections(io, loop);
     io->read = (struct feed_read){.data = io->data,
+                                  .sentinel = io->sentinel,
                                   .keyspace = options->keyspace,
                                   .feed = io->feed,
                                   .after = after_read,
@@ -317,7 +326,7 @@ struct feed_io *feed_io_open(uv_loop_t *loop, const struct feed_io_options *opti
     uv_timer_init(loop, &io->ack);
     uv_idle_init(loop, &io->turn);
     io->poll.data = io->ack.data = io->turn.data = io;
-    io->open_parts = OWN_HANDLES + CONNECTIONS;
+    io->open_parts = OWN_HANDLES + CONNECTIONS + (io->sentinel != NULL);
     start_poll(io);
     uv_timer_start(&io->ack, on_ack_time, ACK_MS, ACK_MS);
     return io;
@@ -346,6 +355,8 @@ static void end(struct feed_io *io)
     if (io->ending)
         return;
     io->ending = true;
+    if (io->sentinel != NULL)
+        sentinel_close(io->sentinel, on_part_closed, io);
     redis_close(io->data, on_part_closed, io);
     redis_close(io->bells, on_part_closed, io);
     uv_close((uv_handle_t *)&io->poll, on_handle_closed);

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/store/mastership.h"
 
 static void ask(struct feed_read *r, size_t argc, const struct slice *argv, redis_on_reply on_reply)
 {
@@ -44,7 +45,6 @@ static void on_head(void *ctx, const struct redisReply *reply)
 {
     struct feed_read *r = ctx;
     struct slice fields[HEAD_FIELD_COUNT];
-    struct head head;
     if (!is_for_feed(r, reply))
         return;
     if (reply_count(reply) != HEAD_FIELD_COUNT) {
@@ -53,8 +53,22 @@ static void on_head(void *ctx, const struct redisReply *reply)
     }
     for (size_t i = 0; i < HEAD_FIELD_COUNT; i++)
         fields[i] = reply_bytes(reply_at(reply, i));
-    enum head_status status = head_parse(fields, &head);
-    feed_on_head(r->feed, status, status == HEAD_OK ? &head : NULL, r->sent_ms, true);
+    r->status = head_parse(fields, &r->head);
+}
+
+// Asked after the head, in the same pipeline: was it a master's that nobody has
+// replaced?
+static void on_info(void *ctx, const struct redisReply *reply)
+{
+    struct feed_read *r = ctx;
+    if (!is_for_feed(r, reply))
+        return;
+    if (reply_is_error(reply)) {
+        fail(r, "INFO replication", reply);
+        return;
+    }
+    feed_on_head(r->feed, r->status, r->status == HEAD_OK ? &r->head : NULL, r->sent_ms,
+                 mastership_confirms(r->sentinel, r->data, reply_bytes(reply)));
     r->after(r->ctx, true);
 }
 
@@ -63,8 +77,10 @@ void feed_read_head(struct feed_read *r)
     struct slice argv[2 + HEAD_FIELD_COUNT] = {SLICE_LIT("HMGET"), slice_of(r->keyspace->head)};
     for (size_t i = 0; i < HEAD_FIELD_COUNT; i++)
         argv[2 + i] = slice_of(head_field_names[i]);
+    const struct slice info[] = {SLICE_LIT("INFO"), SLICE_LIT("replication")};
     r->sent_ms = clock_boot_ms();
     ask(r, CM_ARRAY_LEN(argv), argv, on_head);
+    ask(r, CM_ARRAY_LEN(info), info, on_info);
 }
 
 // --- the log

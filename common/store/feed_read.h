@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The three reads that the feed asks for: head, log, records. An answer goes to
+// The three reads that the feed asks for: head (with the question whether the
+// answer can be relied on), log, records. An answer goes to
 // the feed; one that makes no sense fails the connection.
 #pragma once
 
@@ -9,13 +10,15 @@
 #include "common/model/feed.h"
 #include "common/store/keyspace.h"
 #include "common/store/redis.h"
+#include "common/store/sentinel.h"
 
 enum { FEED_READ_LOG_COUNT = 64, FEED_READ_SCAN_COUNT = 512, FEED_READ_CURSOR_MAX = 20 };
 
 // One of these at a time is under way (the feed sees to it). All members but the
-// last three are the owner's to set; they must outlive it.
+// last six are the owner's to set; they must outlive it.
 struct feed_read {
     struct redis *data;
+    const struct sentinel *sentinel; // NULL: Redis is asked at a fixed address
     const struct keyspace *keyspace;
     struct feed *feed;
     // The feed has been told and has returned; was_head: of a head.
@@ -23,6 +26,8 @@ struct feed_read {
     void *ctx;
     bool closed; // set by the owner: answers are dropped from now on
     uint64_t sent_ms;
+    enum head_status status; // of the head whose INFO is under way
+    struct head head;
     char cursor[FEED_READ_CURSOR_MAX + 1];
     size_t cursor_len;
 };

@@ -9,7 +9,11 @@
 // The greeting is one pipeline: AUTH, SELECT, CLIENT SETNAME, PING (it alone
 // fails while Redis loads its data), ROLE, SUBSCRIBE. Only a master is good
 // enough: a replica may be behind, and an old master that was demoted answers
-// reads for ever, so ROLE is asked again each second.
+// reads for ever, so ROLE is asked again each second. (Whether another master has
+// been made meanwhile ROLE does not know: mastership.h.)
+//
+// Where it connects to may change under it (redis_move): then the link is dropped
+// like a failed one and the next try goes there, without waiting.
 //
 // Every way to fail goes through drop(): the wire is closed at once and the rest
 // (NULL to all that wait, on_link(false), the back-off) follows in the next turn,
@@ -20,9 +24,11 @@
 // was stopped itself finds the timer expired before it has looked at the socket;
 // therefore an expired deadline gets one more look (GRACE_MS) before it counts.
 //
-// The back-off starts anew only after a second of being up: a Redis that greets
-// well and then refuses the real work is not tried more often than a dead one,
-// and is logged once, not once a try.
+// Tries are counted from their start, so that a try which timed out does not make
+// the next one later: a Redis that is back is found within 1.25 s, and a dead one
+// sees one connect a second. The back-off starts anew only after a second of being
+// up: a Redis that greets well and then refuses the real work is not tried more
+// often than a dead one, and is logged once, not once a try.
 #include "common/store/redis.h"
 
 #include <inttypes.h>
@@ -39,13 +45,14 @@
 enum {
     BACKOFF_MIN_MS = 50,
     BACKOFF_MAX_MS = 1000,
+    BACKOFF_GROWTH = 4,
     BEAT_MS = 1000,
     GRACE_MS = 10,
     WHY_MAX = 200,
 };
 
 enum link_state {
-    LINK_WAITING, // no wire; the timer runs
+    LINK_WAITING, // no wire; the timer runs, unless it is not known where to connect to
     LINK_OPENING, // the wire connects or greets
     LINK_UP,
     LINK_DROPPED, // the wire is closing; settle will run
@@ -55,6 +62,8 @@ enum link_state {
 struct redis {
     uv_loop_t *loop;
     struct redis_options options;
+    struct redis_url at; // of options.url; host and port as redis_move said
+    char host[REDIS_HOST_MAX + 1];
     enum link_state state;
     struct redis_uv *wire;
     unsigned wires_closing;
@@ -64,6 +73,8 @@ struct redis {
     uv_idle_t settle;
     unsigned open_handles;
     uint32_t backoff_ms; // the last one; 0 = start anew
+    uint64_t opened_ms;  // when the last wire was
+    bool moved;          // to an address that has not been tried yet
     bool announced;      // on_link(true) has run, on_link(false) has not
     struct pending pending;
     bool suspect; // the oldest one's deadline has passed once
@@ -86,11 +97,10 @@ static uint64_t now_ms(void)
 
 static void log_link(const struct redis *r, enum log_level level, const char *event)
 {
-    const struct redis_url *url = r->options.url;
-    bool local = url->path != NULL;
+    bool local = r->at.path != NULL;
     LOG_AT(level, event, LOG_CSTR("connection", r->options.name),
-           LOG_CSTR("host", local ? url->path : url->host), LOG_U64("port", local ? 0 : url->port),
-           LOG_CSTR("reason", r->why));
+           LOG_CSTR("host", local ? r->at.path : r->at.host),
+           LOG_U64("port", local ? 0 : r->at.port), LOG_CSTR("reason", r->why));
 }
 
 static void log_down(struct redis *r)
@@ -179,16 +189,32 @@ static void answer_none(struct redis *r)
 
 static void on_timer(uv_timer_t *timer);
 
+static bool has_address(const struct redis *r)
+{
+    return r->at.path != NULL || r->at.host != NULL;
+}
+
+static uint32_t next_backoff(uint32_t last)
+{
+    uint32_t next = last == 0 ? BACKOFF_MIN_MS : last * BACKOFF_GROWTH;
+    return next > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : next;
+}
+
 static void wait_for_retry(struct redis *r)
 {
     uint32_t random;
     util_random(&random, sizeof(random));
-    uint32_t next = r->backoff_ms * 16 / 10;
-    r->backoff_ms = next < BACKOFF_MIN_MS   ? BACKOFF_MIN_MS
-                    : next > BACKOFF_MAX_MS ? BACKOFF_MAX_MS
-                                            : next;
     r->state = LINK_WAITING;
-    uv_timer_start(&r->timer, on_timer, r->backoff_ms / 2 + random % r->backoff_ms, 0);
+    if (!has_address(r))
+        return;
+    bool at_once = r->moved;
+    r->moved = false;
+    r->backoff_ms = next_backoff(r->backoff_ms);
+    uint64_t now = now_ms(), wait = BACKOFF_MIN_MS / 2 + random % BACKOFF_MIN_MS;
+    uint64_t at = r->opened_ms + r->backoff_ms + random % (r->backoff_ms / 4);
+    if (at > now + wait)
+        wait = at - now;
+    uv_timer_start(&r->timer, on_timer, at_once ? 0 : wait, 0);
 }
 
 // What a failure or redis_close left to do. A callback in here may call
@@ -217,6 +243,25 @@ static void on_settle(uv_idle_t *settle)
 void redis_fail(struct redis *r, const char *why)
 {
     drop(r, "%s", why);
+}
+
+bool redis_is_at(const struct redis *r, const char *host, uint16_t port)
+{
+    return r->at.host != NULL && r->at.port == port && strcmp(r->at.host, host) == 0;
+}
+
+void redis_move(struct redis *r, const char *host, uint16_t port)
+{
+    if (r->state == LINK_CLOSED || strlen(host) > REDIS_HOST_MAX || redis_is_at(r, host, port))
+        return;
+    drop(r, "the master is now %s:%u", host, port);
+    strcpy(r->host, host);
+    r->at.host = r->host;
+    r->at.port = port;
+    r->moved = true;
+    r->attempt = 0;
+    if (r->state == LINK_WAITING)
+        wait_for_retry(r);
 }
 
 void redis_close(struct redis *r, void (*on_closed)(void *ctx), void *ctx)
@@ -329,9 +374,13 @@ static bool is_fine(struct redis *r, const char *step, const struct redisReply *
     return !reply_is_error(reply);
 }
 
+// A Sentinel may be without users, or have its own: one that wants a login and got
+// none that it knows refuses the PING.
 static void on_auth(void *ctx, const struct redisReply *reply)
 {
-    (void)is_fine(ctx, "AUTH", reply);
+    struct redis *r = ctx;
+    if (r->options.role == NULL)
+        (void)is_fine(r, "AUTH", reply);
 }
 
 static void on_select(void *ctx, const struct redisReply *reply)
@@ -353,8 +402,9 @@ static void on_role(void *ctx, const struct redisReply *reply)
     if (!is_fine(r, "ROLE", reply))
         return;
     struct slice role = reply_count(reply) > 0 ? reply_bytes(reply_at(reply, 0)) : SLICE_NONE;
-    if (!slice_equal(role, SLICE_LIT("master")))
-        drop(r, "its role is '%.*s', not master", SLICE_FMT(role));
+    const char *wanted = r->options.role != NULL ? r->options.role : "master";
+    if (!slice_equal(role, slice_of(wanted)))
+        drop(r, "its role is '%.*s', not %s", SLICE_FMT(role), wanted);
     else if (r->state == LINK_OPENING && r->options.channels == NULL)
         rise(r);
 }
@@ -378,7 +428,7 @@ static void send_words(struct redis *r, redis_on_reply on_reply, const char *wor
 static void on_wire_connect(void *ctx)
 {
     struct redis *r = ctx;
-    const struct redis_url *url = r->options.url;
+    const struct redis_url *url = &r->at;
     const char *password = url->password != NULL ? url->password : "";
     char database[12];
     if (url->user != NULL)
@@ -430,8 +480,8 @@ static void open_wire(struct redis *r)
         .on_connect = on_wire_connect, .on_reply = on_wire_reply, .on_fail = on_wire_fail};
     r->state = LINK_OPENING;
     r->beat_under_way = false;
-    r->wire = redis_uv_open(r->loop, r->options.url, r->attempt, r->options.connect_timeout_ms,
-                            &events, r);
+    r->opened_ms = now_ms();
+    r->wire = redis_uv_open(r->loop, &r->at, r->attempt, r->options.connect_timeout_ms, &events, r);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -451,13 +501,15 @@ struct redis *redis_open(uv_loop_t *loop, const struct redis_options *options)
     struct redis *r = xcalloc(1, sizeof(*r));
     r->loop = loop;
     r->options = *options;
+    r->at = *options->url;
     r->state = LINK_WAITING;
     uv_timer_init(loop, &r->timer);
     uv_timer_init(loop, &r->beat);
     uv_idle_init(loop, &r->settle);
     r->timer.data = r->beat.data = r->settle.data = r;
     r->open_handles = 3;
-    uv_timer_start(&r->timer, on_timer, 0, 0);
+    if (has_address(r))
+        uv_timer_start(&r->timer, on_timer, 0, 0);
     return r;
 }
 

@@ -14,8 +14,12 @@
 struct redis;
 
 struct redis_options {
-    const struct redis_url *url; // must outlive the connection
-    const char *name;            // CLIENT SETNAME
+    // Must outlive the connection. One that names Sentinels has no address: then
+    // nothing is connected before redis_move (sentinel_follow sees to it).
+    const struct redis_url *url;
+    const char *name; // CLIENT SETNAME
+    // What ROLE must say: NULL = "master". A "sentinel" need not know our user.
+    const char *role;
     uint32_t connect_timeout_ms; // 300
     // Silence for this long while a reply is due drops the connection. A large
     // reply may take longer as long as it keeps coming (ten times this at most).
@@ -34,9 +38,10 @@ struct redis_options {
     void *ctx;
 };
 
-// Starts connecting in the next turn of the loop; retries for ever (50 ms * 1.6
-// up to 1 s, +-50 % jitter; so at most about one connect a second). While it is
-// up, Redis is asked once a second whether it is there and still the master.
+// Starts connecting in the next turn of the loop; retries for ever: after the
+// third failure no sooner than a second after the last try, and at most 1.25 s
+// after it. While it is up, Redis is asked once a second whether it is there and
+// still what it should be.
 // SIGPIPE is ignored in the whole process from here on.
 CM_MUST_CHECK struct redis *redis_open(uv_loop_t *loop, const struct redis_options *options);
 // Ends it. Commands in flight get NULL; on_link(false) is not called. The
@@ -49,6 +54,14 @@ uv_loop_t *redis_loop(const struct redis *r);
 // Drops the connection now, as a failed one (what came back made no sense);
 // allowed inside callbacks.
 void redis_fail(struct redis *r, const char *why);
+
+// Connects there from now on, at once; a link to anywhere else is dropped as a
+// failed one. Nothing happens when that is where it goes already. host is copied
+// (at most REDIS_HOST_MAX bytes, else it is ignored); allowed inside callbacks.
+enum { REDIS_HOST_MAX = 255 };
+void redis_move(struct redis *r, const char *host, uint16_t port);
+// Is that where it goes?
+bool redis_is_at(const struct redis *r, const char *host, uint16_t port);
 
 // reply NULL: no answer will come (connection lost, deadline); it may have been
 // executed. An error reply is a reply (reply_is_error); one that says that this

@@ -297,9 +297,13 @@ static void add_built_in(struct buf *out, const char *verb, size_t argc, const s
     static const struct {
         const char *verb, *raw;
     } replies[] = {
-        {"AUTH", "+OK\r\n"},   {"SELECT", "+OK\r\n"},
-        {"CLIENT", "+OK\r\n"}, {"PING", "+PONG\r\n"},
-        {"PUBLISH", ":0\r\n"}, {"ROLE", "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n"},
+        {"AUTH", "+OK\r\n"},
+        {"SELECT", "+OK\r\n"},
+        {"CLIENT", "+OK\r\n"},
+        {"PING", "+PONG\r\n"},
+        {"PUBLISH", ":0\r\n"},
+        {"ROLE", "*3\r\n$6\r\nmaster\r\n:0\r\n*0\r\n"},
+        {"INFO", "$13\r\nrole:master\r\n\r\n"},
     };
     for (size_t i = 0; i < CM_ARRAY_LEN(replies); i++)
         if (strcmp(verb, replies[i].verb) == 0) {

@@ -12,7 +12,7 @@
 struct fake_redis;
 
 // Listens on a free port of 127.0.0.1. Of its own it answers AUTH, SELECT,
-// CLIENT, PING, ROLE (master), PUBLISH and SUBSCRIBE; anything else is an error.
+// CLIENT, PING, ROLE and INFO (a master), PUBLISH and SUBSCRIBE; anything else is an error.
 struct fake_redis *fake_redis_start(uv_loop_t *loop);
 void fake_redis_stop(struct fake_redis *f); // closes all; memory goes with the loop's next turns
 uint16_t fake_redis_port(const struct fake_redis *f);

@@ -69,6 +69,33 @@ static void v6_and_unix(void **state)
     redis_url_fini(&url);
 }
 
+static void sentinels(void **state)
+{
+    (void)state;
+    struct redis_url url = parse("redis+sentinel://s1.example:26380,s2,[::1]:1/my-master");
+    assert_int_equal(url.sentinel_count, 3);
+    assert_string_equal(url.sentinels[0].host, "s1.example");
+    assert_int_equal(url.sentinels[0].port, 26380);
+    assert_string_equal(url.sentinels[1].host, "s2");
+    assert_int_equal(url.sentinels[1].port, 26379);
+    assert_string_equal(url.sentinels[2].host, "::1");
+    assert_int_equal(url.sentinels[2].port, 1);
+    assert_string_equal(url.service, "my-master");
+    assert_null(url.host); // it is asked for
+    assert_null(url.user);
+    assert_int_equal(url.database, 0);
+    redis_url_fini(&url);
+    url = parse("redis+sentinel://me:a%2Fb,c@s1/m/3");
+    assert_string_equal(url.user, "me");
+    assert_string_equal(url.password, "a/b,c");
+    assert_int_equal(url.sentinel_count, 1);
+    assert_int_equal(url.database, 3);
+    redis_url_fini(&url);
+    url = parse("redis+sentinel://a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p/m");
+    assert_int_equal(url.sentinel_count, REDIS_SENTINELS_MAX);
+    redis_url_fini(&url);
+}
+
 static void what_is_refused(void **state)
 {
     static const char *const bad[] = {
@@ -96,6 +123,21 @@ static void what_is_refused(void **state)
         "redis://[::1]6379",
         "redis://[]",
         "redis://[host-x]",
+        "redis+sentinel://",
+        "redis+sentinel://a",
+        "redis+sentinel://a,b",
+        "redis+sentinel://a,b/",
+        "redis+sentinel://a,/m",
+        "redis+sentinel://,a/m",
+        "redis+sentinel://a,b:0/m",
+        "redis+sentinel://a:1,b:2,a:1/m",
+        "redis+sentinel://a,a:26379/m",
+        "redis+sentinel://a/m/x",
+        "redis+sentinel://a/m/0/1",
+        "redis+sentinel://a/my master",
+        "redis+sentinel://a/m?db=1",
+        "redis+sentinel://u:%zz@a/m",
+        "redis+sentinel://a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q/m", // 17
         "redis://user:%zz@host",
         "redis://user:%4@host",
         "redis://user:%00@host",
@@ -124,14 +166,19 @@ static void other_schemes_say_how(void **state)
     (void)state;
     assert_false(redis_url_parse(SLICE_LIT("rediss://host"), &url, error));
     assert_non_null(strstr(error, "TLS tunnel"));
-    assert_false(redis_url_parse(SLICE_LIT("redis+sentinel://a,b/mymaster"), &url, error));
-    assert_non_null(strstr(error, "master's redis:// address"));
+    assert_non_null(strstr(error, "deploy/redis/tls"));
+    assert_false(redis_url_parse(SLICE_LIT("redis+sentinel://a,b"), &url, error));
+    assert_non_null(strstr(error, "/mymaster"));
+    assert_false(redis_url_parse(SLICE_LIT("redis+sentinel://a,a/m"), &url, error));
+    assert_non_null(strstr(error, "twice"));
 }
 
 static void no_error_repeats_the_password(void **state)
 {
-    static const char *const bad[] = {"redis://u:hunter2@", "rediss://u:hunter2@host",
-                                      "redis://u:hunter2@host:99999", "redis://u:hunter2%@host"};
+    static const char *const bad[] = {
+        "redis://u:hunter2@",           "rediss://u:hunter2@host",
+        "redis+sentinel://u:hunter2@a", "redis+sentinel://u:hunter2@a,a/m",
+        "redis://u:hunter2@host:99999", "redis://u:hunter2%@host"};
     (void)state;
     for (size_t i = 0; i < CM_ARRAY_LEN(bad); i++) {
         struct redis_url url;
@@ -157,6 +204,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_parts_are_found),
         cmocka_unit_test(v6_and_unix),
+        cmocka_unit_test(sentinels),
         cmocka_unit_test(what_is_refused),
         cmocka_unit_test(other_schemes_say_how),
         cmocka_unit_test(no_error_repeats_the_password),

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/store/durability.h"
 #include "tests/support/follower.h"
 #include "tests/support/loop_fixture.h"
 #include "tests/support/store_fixture.h"
@@ -63,6 +64,12 @@ static void url_of(char out[96], const struct store_fixture *f, const char *user
     snprintf(out, 96, "redis://%s:secret@127.0.0.1:%u", user, f->server.port);
 }
 
+static void on_durable(void *ctx, const struct durability_answer *answer)
+{
+    assert_true(answer->known);
+    *(bool *)ctx = true;
+}
+
 static void both_users_can_do_their_work(void **state)
 {
     struct store_fixture *f = *state;
@@ -104,8 +111,14 @@ static void both_users_can_do_their_work(void **state)
             fail_msg("status %d: %s", (int)status, f->outcome);
         follower_wait_revision(&worker, i, 1000);
     }
+    struct durability *durability = durability_create(f->owner.redis, NULL);
+    bool durable = false;
+    durability_wait(durability, 100, on_durable, &durable);
+    loop_run_until_set(&f->loop, &durable, 2000);
     follower_close(&worker);
     redis_owner_close(&listener);
+    redis_owner_close(&f->owner);
+    durability_destroy(durability);
     redisReply *denied = redis_fixture_command(&f->server, "ACL LOG");
     assert_int_equal(denied->elements, 0);
     freeReplyObject(denied);
