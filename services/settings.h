@@ -11,6 +11,7 @@
 
 enum { SETTINGS_WORKERS_MAX = 256 };
 
+enum http2_setting { HTTP2_OFF, HTTP2_ON, HTTP2_FORCE };
 enum access_log { ACCESS_LOG_OFF, ACCESS_LOG_ERRORS, ACCESS_LOG_ALL };
 
 // Strings are NUL-ended and owned by the struct; none is NULL but where noted.
@@ -37,6 +38,7 @@ struct settings {
     int log_level;  // enum log_level
     int access_log; // enum access_log
     int key_checksum;
+    int http2; // enum http2_setting
 };
 
 // Fills *s (zeroed by the caller) from environ_. Every mistake is a line in

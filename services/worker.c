@@ -159,12 +159,26 @@ static void on_access(void *ctx, const struct server_access *a)
     access_note(&w->access, a);
 }
 
+static bool may_speak_http2(const struct worker *w)
+{
+    const char *build_id;
+    bool safe = server_http2_is_safe(&build_id);
+    if (w->settings->http2 != HTTP2_ON || safe)
+        return w->settings->http2 != HTTP2_OFF;
+    if (w->start->slot == 0) // one line is enough
+        LOG_WARN("http2_off", LOG_CSTR("libh2o", build_id),
+                 LOG_CSTR("reason", "not a build of libh2o that the guard was verified on"),
+                 LOG_CSTR("hint", "CM_HTTP2=force serves HTTP/2 all the same"));
+    return false;
+}
+
 static void start_server(struct worker *w)
 {
     const struct settings *s = w->settings;
     const struct server_options options = {.max_connections = (uint32_t)s->max_connections,
                                            .idle_timeout_ms = (uint32_t)s->idle_timeout_s * 1000,
                                            .max_body = MAX_BODY,
+                                           .http2 = may_speak_http2(w),
                                            .handler = on_request,
                                            .refuse = on_refuse,
                                            .on_access = on_access,

@@ -46,16 +46,19 @@ struct call *call_begin(h2o_req_t *req)
     struct call *c = (struct call *)(void *)h2o_add_prefilter(req, sizeof(*c));
     c->prefilter.on_setup_ostream = on_setup_ostream;
     c->req = req;
-    c->conn = req->conn->callbacks->get_socket(req->conn)->on_close.data;
+    c->conn = conn_of_request(req);
     c->deferred = NULL;
     c->unpin = NULL;
     c->pin = NULL;
     c->is_head = h2o_memis(req->method.base, req->method.len, H2O_STRLIT("HEAD"));
     c->answered = false;
     c->refused = false;
+    c->early = c->conn->refuse.status != 0 && c->conn->refuse.early;
+    c->conn->refuse = (struct refusal){0};
+    c->link = (h2o_linklist_t){NULL, NULL};
     c->abandoned = false;
     make_id(c->conn->server, c->id);
-    conn_call_began(c->conn);
+    conn_call_began(c->conn, c);
     return c;
 }
 

@@ -26,6 +26,7 @@ static void on_close(void *data)
 {
     struct conn *conn = data;
     conn->sock = NULL;
+    intake_forget(conn);
     SSL_CTX_free(conn->tls);
     h2o_linklist_unlink(&conn->link);
     if (conn->linger_fd >= 0)
@@ -40,6 +41,7 @@ void conn_start(struct server *s, int fd, struct tls *tls)
     conn->server = s;
     conn->linger_fd = -1;
     conn->idle_since_ms = uv_now(s->loop);
+    h2o_linklist_init_anchor(&conn->calls);
     uv_tcp_init(s->loop, &conn->tcp);
     if (uv_tcp_open(&conn->tcp, fd) != 0) {
         close(fd);
@@ -57,9 +59,22 @@ void conn_start(struct server *s, int fd, struct tls *tls)
     h2o_accept(&s->accept, conn->sock);
 }
 
-void conn_call_began(struct conn *conn)
+struct conn *conn_at(h2o_linklist_t *link)
 {
-    conn->calls++;
+    return H2O_STRUCT_FROM_MEMBER(struct conn, link, link);
+}
+
+struct conn *conn_of_request(const h2o_req_t *req)
+{
+    return req->conn->callbacks->get_socket(req->conn)->on_close.data;
+}
+
+void conn_call_began(struct conn *conn, struct call *c)
+{
+    h2o_linklist_insert(&conn->calls, &c->link);
+    conn->call_count++;
+    conn->head_done = false;
+    conn->guard.early += c->early;
     conn->server->counters.requests++;
     conn->server->counters.in_flight++;
 }
@@ -70,27 +85,34 @@ static int unread_bytes(int fd)
     return ioctl(fd, FIONREAD, &count) == 0 ? count : 0;
 }
 
-// The last chance to keep the descriptor: libh2o disposes of the request before
-// it closes the socket.
-static void prepare_linger(struct conn *conn, bool refused)
+void conn_prepare_linger(struct conn *conn)
 {
-    int fd = h2o_socket_get_fd(conn->sock);
-    if (conn->linger_fd < 0 && !conn->server->cut && (refused || unread_bytes(fd) > 0))
-        conn->linger_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (conn->linger_fd < 0 && !conn->server->cut)
+        conn->linger_fd = fcntl(h2o_socket_get_fd(conn->sock), F_DUPFD_CLOEXEC, 0);
 }
 
-void conn_call_ended(struct conn *conn, const struct call *c)
+// Is it the last of its connection? (HTTP/2 does not end one with a request.)
+static bool is_last(const struct call *c)
 {
-    conn->calls--;
+    return c->answered && !c->conn->http2 && c->req->http1_is_persistent == 0;
+}
+
+void conn_call_ended(struct conn *conn, struct call *c)
+{
+    h2o_linklist_unlink(&c->link);
+    conn->call_count--;
+    guard_call_ended(&conn->guard, c);
     conn->server->counters.in_flight--;
     conn->idle_since_ms = uv_now(conn->server->loop);
-    if (c->answered && c->req->http1_is_persistent == 0)
-        prepare_linger(conn, c->refused);
+    // The last chance to keep the descriptor: libh2o disposes of the request
+    // before it closes the socket.
+    if (is_last(c) && (c->refused || unread_bytes(h2o_socket_get_fd(conn->sock)) > 0))
+        conn_prepare_linger(conn);
 }
 
 bool conn_is_quiet(const struct conn *conn)
 {
-    return conn->calls == 0 && conn->sock->input->size == 0 &&
+    return conn->call_count == 0 && conn->sock->input->size == 0 &&
            unread_bytes(h2o_socket_get_fd(conn->sock)) == 0;
 }
 

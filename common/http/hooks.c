@@ -27,7 +27,11 @@ struct hook_logger {
 static int on_request(h2o_handler_t *self, h2o_req_t *req)
 {
     struct server *s = ((struct hook_handler *)(void *)self)->server;
-    s->options.handler(s->options.ctx, call_begin(req));
+    int status = conn_of_request(req)->refuse.status;
+    if (status != 0)
+        h2o_send_error_generic(req, status, "", "", H2O_SEND_ERROR_HTTP1_CLOSE_CONNECTION);
+    else
+        s->options.handler(s->options.ctx, call_begin(req));
     return 0;
 }
 

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <uv.h>
 
+#include "common/http/guard.h"
 #include "common/http/server.h"
 
 // The headers serve two flavours of libh2o, chosen by a macro; with the wrong one
@@ -41,6 +42,14 @@ struct server {
     uint64_t id_next;
 };
 
+// Why the next request is not for the handler.
+struct refusal {
+    int status; // 0 = it is
+    bool early; // its body may still come
+};
+
+enum goaway { GOAWAY_NOT, GOAWAY_SAID, GOAWAY_LAST };
+
 // One accepted socket, from accept to the close of its handle.
 struct conn {
     uv_tcp_t tcp; // first: libh2o's socket sits on it and closes it
@@ -48,9 +57,21 @@ struct conn {
     h2o_socket_t *sock; // NULL once libh2o has closed it
     SSL_CTX *tls;       // held until then; NULL = cleartext
     h2o_linklist_t link;
-    unsigned calls;         // requests that have not ended
-    uint64_t idle_since_ms; // of the loop's clock, while calls is 0
+    h2o_linklist_t calls;   // struct call: requests that have not ended
+    unsigned call_count;    // of them
+    uint64_t idle_since_ms; // of the loop's clock, while call_count is 0
+    uv_read_cb read_cb;     // libh2o's
+    uint64_t bytes_in;      // of the socket
+    struct guard guard;
+    struct refusal refuse;
+    enum goaway goaway;
+    uint32_t last_stream; // that will be answered, after GOAWAY_LAST
+    bool http2;
+    bool head_done; // of the request that is arriving (HTTP/1)
+    bool let_go;    // libh2o's protocol half is done with it
+    bool doomed;    // nothing more of it is looked at
     bool half_closed;
+    uint64_t half_closed_ms;
     int linger_fd; // a duplicate that outlives libh2o's close; -1 = none
     _Alignas(16) char memory[];
 };
@@ -61,11 +82,13 @@ struct call {
     h2o_req_prefilter_t prefilter; // first
     h2o_req_t *req;
     struct conn *conn;
+    h2o_linklist_t link;
     struct deferred *deferred;
     void (*unpin)(void *pin);
     void *pin;
     bool is_head, answered;
     bool refused;   // by libh2o, before any handler
+    bool early;     // answered before its body was here (HTTP/2)
     bool abandoned; // answered by nobody: the server was cut
     char id[CALL_REQUEST_ID_LEN];
 };
@@ -88,13 +111,27 @@ bool reply_has_body(const struct call *c, int status);
 // hooks.c
 void hooks_register(struct server *s, h2o_pathconf_t *path);
 
+// intake.c
+// The connection whose input is being parsed; bytes is the front of that input.
+struct conn *intake_conn(const void *bytes);
+void intake_forget(const struct conn *conn); // its socket is gone
+
+// strict.c
+bool strict_is_method(const char *method, size_t len);
+// Is it a request target (RFC 9112, 3.2) that goes with that method?
+bool strict_is_target(const char *method, size_t method_len, const char *target, size_t len);
+
 // conn.c
 void conn_start(struct server *s, int fd, struct tls *tls); // takes fd
-void conn_call_began(struct conn *conn);
-void conn_call_ended(struct conn *conn, const struct call *c);
+struct conn *conn_at(h2o_linklist_t *link);                 // of server.conns
+struct conn *conn_of_request(const h2o_req_t *req);
+void conn_call_began(struct conn *conn, struct call *c);
+void conn_call_ended(struct conn *conn, struct call *c);
 // Nothing under way and nothing received that waits to be read.
 bool conn_is_quiet(const struct conn *conn);
 void conn_shutdown(struct conn *conn, int how);
+// Its end will wait until the client has stopped sending.
+void conn_prepare_linger(struct conn *conn);
 
 // tls.c
 // What a new connection begins with; the caller frees it by SSL_CTX_free.
@@ -103,6 +140,10 @@ CM_MUST_CHECK SSL_CTX *tls_hold(struct tls *t);
 // linger.c
 void linger_start(struct server *s, int fd); // takes fd
 void linger_end_all(struct server *s);
+
+// drain.c
+void drain_start(struct server *s);
+void drain_conn_gone(struct server *s);
 
 // server.c
 void server_conn_gone(struct server *s); // a connection (or its lingering end) is over

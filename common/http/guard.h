@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// What stands between libh2o's HTTP/2 and those who would kill it: see guard.c.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+// Compiled with 0, guard.c is empty: tests show with it what the rules stop.
+#ifndef CM_HTTP2_GUARD
+#define CM_HTTP2_GUARD 1
+#endif
+
+enum { GUARD_HEAD_MAX = 16 * 1024, GUARD_FIELDS_MAX = 100 };
+
+// One connection's account. Zeroed when it is accepted.
+struct guard {
+    uint64_t frames;      // that have come in
+    uint64_t blocks;      // header blocks that were whole
+    unsigned resets;      // streams that ended without an answer, less those with one
+    unsigned idle_frames; // that asked for nothing, less what is allowed
+    unsigned early;       // calls answered before their body was here
+    bool resetting;       // a stream is being reset right now
+    bool skipping;        // CONTINUATIONs of a block that is not wanted
+};
+
+struct call;
+
+// An answer that was taken pays for a stream that was thrown away.
+void guard_call_ended(struct guard *g, const struct call *c);
+// Once a second: time heals.
+void guard_forgive(struct guard *g);

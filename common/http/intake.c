@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where bytes come in. libh2o's parsers are given bytes and not told whose they
+// are; the rules of guard.c and strict.c belong to a connection. So the functions
+// through which libh2o begins to read, changes the protocol and lets go of a
+// socket pass through here (the program's definitions win over a shared library's,
+// also for calls from inside that library), and the connection that is being read
+// is known: parsing happens either in a read callback or right after a start of
+// reading, never anywhere else.
+//
+// hiredis' sockets and everything else that reads by libuv pass untouched.
+#include <h2o.h>
+#include <h2o/http2.h>
+
+#include "common/http/http_private.h"
+#include "common/http/library.h"
+
+static struct {
+    __typeof__(uv_read_start) *read_start;
+    __typeof__(h2o_socket_close) *socket_close;
+    __typeof__(h2o_http2_accept) *http2_accept;
+} real;
+
+__attribute__((constructor)) static void find_real(void)
+{
+    library_behind("uv_read_start", &real.read_start);
+    library_behind("h2o_socket_close", &real.socket_close);
+    library_behind("h2o_http2_accept", &real.http2_accept);
+}
+
+static struct conn *reading;
+
+struct conn *intake_conn(const void *bytes)
+{
+    CM_ASSERT(reading != NULL && reading->sock->input->bytes == (const char *)bytes);
+    return reading;
+}
+
+void intake_forget(const struct conn *conn)
+{
+    if (reading == conn)
+        reading = NULL;
+}
+
+static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
+{
+    struct conn *conn = CM_CONTAINER_OF(stream, struct conn, tcp);
+    // "Nothing now", which libuv says after a read that filled its buffer to the
+    // brim. libh2o takes it for a broken connection under TLS.
+    if (count == 0)
+        return;
+    reading = conn;
+    if (count > 0)
+        conn->bytes_in += (uint64_t)count;
+    conn->read_cb(stream, count, buf);
+}
+
+int uv_read_start(uv_stream_t *stream, uv_alloc_cb alloc_cb, uv_read_cb read_cb)
+{
+    if (!library_holds((const void *)(uintptr_t)read_cb))
+        return real.read_start(stream, alloc_cb, read_cb);
+    struct conn *conn = CM_CONTAINER_OF(stream, struct conn, tcp);
+    conn->read_cb = read_cb;
+    reading = conn;
+    return real.read_start(stream, alloc_cb, on_read);
+}
+
+// From here on nothing of the connection's protocol may be looked at; under TLS
+// the socket lives on until its last record is out.
+void h2o_socket_close(h2o_socket_t *sock)
+{
+    struct conn *conn = sock->on_close.data;
+    conn->let_go = true;
+    real.socket_close(sock);
+}
+
+void h2o_http2_accept(h2o_accept_ctx_t *ctx, h2o_socket_t *sock, struct timeval connected_at)
+{
+    struct conn *conn = sock->on_close.data;
+    conn->http2 = true;
+    real.http2_accept(ctx, sock, connected_at);
+}
+
+// "Upgrade: h2c" is withdrawn (RFC 9113, 3.1), no client of ours needs it, and
+// libh2o crashes when it shuts down in the middle of one. The request is answered
+// as if the header were not there.
+int h2o_http2_handle_upgrade(h2o_req_t *req, struct timeval connected_at)
+{
+    (void)req;
+    (void)connected_at;
+    return -1;
+}
