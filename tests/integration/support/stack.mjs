@@ -107,7 +107,7 @@ export function request(url, { method = 'GET', path = '', headers = {}, body, ag
 export class Stack {
   // options: workers, models (false: no cm-models), env, adminEnv, modelsEnv.
   static async start(options = {}) {
-    const stack = new Stack();
+    const stack = new this();
     stack.options = options;
     stack.dir = mkdtempSync(join(tmpdir(), 'cm-test-'));
     stack.programs = [];
