@@ -137,6 +137,9 @@ void conn_prepare_linger(struct conn *conn);
 // What a new connection begins with; the caller frees it by SSL_CTX_free.
 CM_MUST_CHECK SSL_CTX *tls_hold(struct tls *t);
 
+// tls_guard.c
+bool tls_guard_is_there(void); // what libh2o calls is what stands there
+
 // linger.c
 void linger_start(struct server *s, int fd); // takes fd
 void linger_end_all(struct server *s);

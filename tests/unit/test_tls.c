@@ -248,6 +248,60 @@ static void test_without_keys_nothing_is_resumed(void **state)
     tls_destroy(bare);
 }
 
+// Moves what the client has to say into one buffer.
+static void take_flight(BIO *out, struct buf *flight)
+{
+    char bytes[4096];
+    for (int got; (got = BIO_read(out, bytes, sizeof(bytes))) > 0;)
+        buf_append(flight, bytes, (size_t)got);
+}
+
+static bool has_arrived(void *ctx)
+{
+    raw_poll(ctx);
+    struct raw_client *c = ctx;
+    return c->in.len > 0 || c->ended || c->reset;
+}
+
+// Finished, a request, and a record that nobody can decrypt, in one flight.
+static void test_a_bad_record_behind_a_request_ends_one_connection(void **state)
+{
+    (void)state;
+    static const char bad[45] = "\x17\x03\x03\x00\x28";
+    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+    SSL *ssl = SSL_new(context);
+    BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
+    struct raw_client c;
+    struct buf flight = {0};
+    SSL_set_bio(ssl, in, out);
+    raw_connect(&c, &t.fixture.loop, t.listener);
+    assert_int_equal(SSL_connect(ssl), -1);
+    take_flight(out, &flight);
+    raw_send(&c, buf_slice(&flight));
+    buf_clear(&flight);
+    while (!SSL_is_init_finished(ssl)) {
+        loop_run_until(&t.fixture.loop, has_arrived, &c, 5000);
+        assert_int_equal(BIO_write(in, c.in.ptr, (int)c.in.len), (int)c.in.len);
+        buf_clear(&c.in);
+        (void)SSL_connect(ssl);
+    }
+    static const char request[] = "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n";
+    assert_true(SSL_write(ssl, request, sizeof(request) - 1) > 0);
+    take_flight(out, &flight);
+    buf_append(&flight, bad, sizeof(bad));
+    raw_send(&c, buf_slice(&flight));
+    raw_read_end(&c);
+    raw_close(&c);
+    buf_fini(&flight);
+    SSL_free(ssl);
+    SSL_CTX_free(context);
+    ERR_clear_error();
+    struct tls_client other;
+    assert_true(open_client(&other, NULL));
+    expect_hello(&other);
+    tls_client_close(&other);
+}
+
 static void test_a_new_certificate_leaves_open_connections_alone(void **state)
 {
     (void)state;
@@ -355,6 +409,7 @@ int main(void)
         CASE(test_sessions_are_resumed),
         CASE(test_a_siblings_next_key_opens),
         CASE(test_without_keys_nothing_is_resumed),
+        CASE(test_a_bad_record_behind_a_request_ends_one_connection),
         CASE(test_a_new_certificate_leaves_open_connections_alone),
         CASE(test_bad_certificates_are_refused_with_a_reason),
         CASE(test_an_expired_one_is_taken_and_described),
