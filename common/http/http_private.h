@@ -70,6 +70,7 @@ struct conn {
     bool head_done; // of the request that is arriving (HTTP/1)
     bool let_go;    // libh2o's protocol half is done with it
     bool doomed;    // nothing more of it is looked at
+    bool peer_done; // its TLS half has said that nothing more will come
     bool half_closed;
     uint64_t half_closed_ms;
     int linger_fd; // a duplicate that outlives libh2o's close; -1 = none
@@ -114,6 +115,7 @@ void hooks_register(struct server *s, h2o_pathconf_t *path);
 // intake.c
 // The connection whose input is being parsed; bytes is the front of that input.
 struct conn *intake_conn(const void *bytes);
+struct conn *intake_reading(void);           // the same, inside a read callback
 void intake_forget(const struct conn *conn); // its socket is gone
 
 // strict.c
@@ -136,9 +138,11 @@ void conn_prepare_linger(struct conn *conn);
 // tls.c
 // What a new connection begins with; the caller frees it by SSL_CTX_free.
 CM_MUST_CHECK SSL_CTX *tls_hold(struct tls *t);
+void tls_offer_http2(struct tls *t); // beside http/1.1
 
 // tls_guard.c
 bool tls_guard_is_there(void); // what libh2o calls is what stands there
+void tls_guard_watch(SSL_CTX *context);
 
 // linger.c
 void linger_start(struct server *s, int fd); // takes fd

@@ -35,6 +35,11 @@ struct conn *intake_conn(const void *bytes)
     return reading;
 }
 
+struct conn *intake_reading(void)
+{
+    return reading;
+}
+
 void intake_forget(const struct conn *conn)
 {
     if (reading == conn)
@@ -48,6 +53,9 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
     // brim. libh2o takes it for a broken connection under TLS.
     if (count == 0)
         return;
+    // After close_notify libh2o would keep what comes and never look at it.
+    if (count > 0 && conn->peer_done)
+        count = UV_EOF;
     reading = conn;
     if (count > 0)
         conn->bytes_in += (uint64_t)count;

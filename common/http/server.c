@@ -193,6 +193,8 @@ int server_listen(struct server *s, int fd, struct tls *tls)
     l->fd = fd;
     l->own = own;
     l->tls = tls;
+    if (tls != NULL && s->options.http2)
+        tls_offer_http2(tls);
     int error = uv_poll_init(s->loop, &l->poll, own);
     if (error != 0) {
         close(own);

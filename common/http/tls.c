@@ -95,6 +95,7 @@ static SSL_CTX *create_context(struct tls *t)
     SSL_CTX_set_timeout(c, TLS_TICKET_LIFE_S);
     SSL_CTX_set_app_data(c, t);
     SSL_CTX_set_alpn_select_cb(c, on_alpn, t);
+    tls_guard_watch(c);
     CM_ASSERT(SSL_CTX_set_tlsext_ticket_key_evp_cb(c, on_ticket) == 1);
     return c;
 }
@@ -151,9 +152,9 @@ void tls_set_ticket_keys(struct tls *t, const struct tls_ticket_keys *keys)
     tls_tickets_set(&t->tickets, keys);
 }
 
-void tls_offer_http2(struct tls *t, bool on)
+void tls_offer_http2(struct tls *t)
 {
-    t->http2 = on;
+    t->http2 = true;
 }
 
 SSL_CTX *tls_hold(struct tls *t)

@@ -42,8 +42,8 @@ struct tls_counters {
 
 struct tls;
 
-// Without a certificate, without tickets, without HTTP/2. Must outlive the
-// servers that listen with it.
+// Without a certificate, without tickets. h2 is offered as soon as a server that
+// speaks HTTP/2 listens with it; it must outlive the servers that do.
 CM_MUST_CHECK struct tls *tls_create(void);
 void tls_destroy(struct tls *t); // NULL is fine
 
@@ -59,6 +59,4 @@ const struct tls_certificate *tls_certificate(const struct tls *t);
 
 // Copies them. Without any, sessions are not resumed.
 void tls_set_ticket_keys(struct tls *t, const struct tls_ticket_keys *keys);
-// Whether h2 is offered beside http/1.1.
-void tls_offer_http2(struct tls *t, bool on);
 struct tls_counters tls_counters(const struct tls *t);

@@ -5,29 +5,33 @@
 // the error is lost, the request is answered, OpenSSL refuses to encrypt any more,
 // and libh2o writes what it has, which is nothing; libuv aborts the process then.
 // Nobody has shown a key so far. The program's own uv_write takes the place of
-// libuv's (its definitions win, also for calls from libraries): such a connection
-// is cut, and a write of no bytes, which fails, tells libh2o so.
+// libuv's (see intake.c): such a connection is cut, and a write of no bytes, which
+// fails, tells libh2o so.
+//
+// After close_notify libh2o decrypts nothing any more, but keeps all that comes.
+// OpenSSL tells us of the alert; what is read later is the end (intake.c). Which
+// connection it is was noted when its handshake began, because that happens in a
+// read callback, which an alert need not.
 #include <dlfcn.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "common/http/http_private.h"
+#include "common/http/library.h"
 
 static __typeof__(uv_write) *real_write;
+static int conn_index = -1;
 
-// Before main: redis connections write through this one too.
 __attribute__((constructor)) static void find_real(void)
 {
-    void *found = dlsym(RTLD_NEXT, "uv_write");
-    CM_ASSERT(found != NULL);
-    memcpy(&real_write, &found, sizeof(found));
+    library_behind("uv_write", &real_write);
 }
 
 bool tls_guard_is_there(void)
 {
     void *called = dlsym(RTLD_DEFAULT, "uv_write");
     __typeof__(uv_write) *ours = uv_write;
-    return real_write != NULL && memcmp(&called, &ours, sizeof(called)) == 0;
+    return memcmp(&called, &ours, sizeof(called)) == 0;
 }
 
 int uv_write(uv_write_t *req, uv_stream_t *stream, const uv_buf_t bufs[], unsigned count,
@@ -40,4 +44,21 @@ int uv_write(uv_write_t *req, uv_stream_t *stream, const uv_buf_t bufs[], unsign
     if (uv_fileno((uv_handle_t *)stream, &fd) == 0)
         (void)shutdown(fd, SHUT_RDWR);
     return real_write(req, stream, &nothing, 1, cb);
+}
+
+static void on_info(const SSL *ssl, int where, int value)
+{
+    if ((where & SSL_CB_HANDSHAKE_START) != 0 && SSL_get_ex_data(ssl, conn_index) == NULL)
+        (void)SSL_set_ex_data((SSL *)(uintptr_t)ssl, conn_index, intake_reading());
+    struct conn *conn = SSL_get_ex_data(ssl, conn_index);
+    if (where == SSL_CB_READ_ALERT && (value & 0xFF) == SSL_AD_CLOSE_NOTIFY && conn != NULL)
+        conn->peer_done = true;
+}
+
+void tls_guard_watch(SSL_CTX *context)
+{
+    if (conn_index < 0)
+        conn_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+    CM_ASSERT(conn_index >= 0);
+    SSL_CTX_set_info_callback(context, on_info);
 }

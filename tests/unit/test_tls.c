@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The TLS side of the server: real handshakes against the test server.
+#include <errno.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
@@ -57,18 +59,24 @@ static bool open_client(struct tls_client *c, const struct tls_client_options *o
     return tls_client_open(c, &t.fixture.loop, t.listener, options);
 }
 
-// A request on an open connection; its answer must be /hello's.
-static void expect_hello(struct tls_client *c)
+// The answer to a request of that size must be /hello's.
+static void expect_hello_of(struct tls_client *c, size_t size)
 {
     char answer[2048] = "";
     size_t got = 0;
-    tls_client_send(c, SLICE_LIT("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"));
     while (strstr(answer, "hello world") == NULL && got < sizeof(answer) - 1) {
-        size_t more = tls_client_read(c, answer + got, 1);
-        assert_int_equal(more, 1);
-        got += more;
+        if (tls_client_read(c, answer + got, 1) != 1)
+            fail_msg("%zu bytes: the connection ended after '%s'", size, answer);
+        got++;
     }
     assert_memory_equal(answer, "HTTP/1.1 200", 12);
+}
+
+// A request on an open connection; its answer must be /hello's.
+static void expect_hello(struct tls_client *c)
+{
+    tls_client_send(c, SLICE_LIT("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"));
+    expect_hello_of(c, 0);
 }
 
 static const char *chosen(const struct tls_client *c)
@@ -114,9 +122,46 @@ static void test_old_versions_are_refused(void **state)
     }
 }
 
+// A server that does not speak HTTP/2, for handshakes alone.
+struct old_server {
+    struct server *server;
+    struct tls *tls;
+    int listener;
+    bool drained;
+};
+
+static void open_old(struct old_server *o)
+{
+    static const struct server_options options = {.max_connections = 10, .idle_timeout_ms = 10000};
+    char error[TLS_ERROR_MAX];
+    struct test_certificate c = make_certificate("old.example", TEST_KEY_EC, false, 3600);
+    *o = (struct old_server){.tls = tls_create(),
+                             .server = server_create(&t.fixture.loop, &options),
+                             .listener = server_bind("127.0.0.1:0", false, 64)};
+    assert_true(tls_use(o->tls, c.certificate, c.key, error));
+    assert_int_equal(server_listen(o->server, o->listener, o->tls), 0);
+    free_certificate(&c);
+}
+
+static void on_old_drained(void *ctx)
+{
+    *(bool *)ctx = true;
+}
+
+static void close_old(struct old_server *o)
+{
+    server_drain(o->server, on_old_drained, &o->drained);
+    loop_run_until_set(&t.fixture.loop, &o->drained, 5000);
+    server_destroy(o->server);
+    tls_destroy(o->tls);
+    close(o->listener);
+}
+
 static void test_alpn(void **state)
 {
     (void)state;
+    struct old_server old;
+    open_old(&old);
     static const struct {
         const char *offered, *without, *with;
     } cases[] = {{"\x08http/1.1", "http/1.1", "http/1.1"},
@@ -128,16 +173,17 @@ static void test_alpn(void **state)
         bool http2 = i % 2 == 1;
         const char *want = http2 ? cases[i / 2].with : cases[i / 2].without;
         struct tls_client c;
-        tls_offer_http2(t.tls, http2);
-        bool ok = open_client(&c, &(struct tls_client_options){.alpn = cases[i / 2].offered});
+        bool ok = tls_client_open(&c, &t.fixture.loop, http2 ? t.listener : old.listener,
+                                  &(struct tls_client_options){.alpn = cases[i / 2].offered});
         assert_int_equal(ok, want != NULL);
         if (want != NULL)
             assert_string_equal(chosen(&c), want);
-        if (want != NULL && strcmp(want, "h2") != 0)
+        if (http2 && want != NULL && strcmp(want, "h2") != 0)
             expect_hello(&c);
         tls_client_close(&c);
         ERR_clear_error();
     }
+    close_old(&old);
 }
 
 // libh2o ends a connection that wants it; OpenSSL alone would go on without.
@@ -302,6 +348,66 @@ static void test_a_bad_record_behind_a_request_ends_one_connection(void **state)
     tls_client_close(&other);
 }
 
+// A first part of that size, which is answered only when the rest has come.
+static void check_first_part(size_t size, int version)
+{
+    static const char head[] = "GET /hello HTTP/1.1\r\nHost: x\r\nX-Filler: ";
+    struct tls_client c;
+    struct buf request = {0};
+    buf_append_str(&request, head);
+    while (request.len < size)
+        buf_append_char(&request, 'x');
+    assert_true(open_client(&c, &(struct tls_client_options){.version = version}));
+    tls_client_send(&c, buf_slice(&request));
+    loop_run_for(&t.fixture.loop, 5);
+    tls_client_send(&c, SLICE_LIT("\r\n\r\n"));
+    expect_hello_of(&c, size);
+    expect_hello(&c);
+    tls_client_close(&c);
+    buf_fini(&request);
+}
+
+// Sizes around those that fill libh2o's reader to the brim: 8,192 and 16,384 less
+// what TLS adds, 22 bytes in TLS 1.3 and 29 in TLS 1.2.
+static void test_parts_that_fill_the_reader(void **state)
+{
+    (void)state;
+    for (size_t around = 8192; around <= 16384; around += 8192) {
+        for (size_t added = 19; added <= 25; added++)
+            check_first_part(around - added, TLS1_3_VERSION);
+        for (size_t added = 27; added <= 31; added++)
+            check_first_part(around - added, TLS1_2_VERSION);
+    }
+}
+
+static bool is_cut(void *ctx)
+{
+    struct tls_client *c = ctx;
+    static const char junk[65536];
+    for (int i = 0; i < 16; i++)
+        if (send(c->fd, junk, sizeof(junk), MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno != EAGAIN)
+            return true;
+    return false;
+}
+
+// Whoever has said that nothing more will come, and goes on, is cut off; an answer
+// that is owed is given.
+static void test_nothing_is_kept_after_close_notify(void **state)
+{
+    (void)state;
+    struct tls_client c;
+    assert_true(open_client(&c, NULL));
+    expect_hello(&c);
+    assert_int_equal(SSL_shutdown(c.ssl), 0);
+    loop_run_until(&t.fixture.loop, is_cut, &c, 5000);
+    tls_client_close(&c);
+    assert_true(open_client(&c, NULL));
+    tls_client_send(&c, SLICE_LIT("GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"));
+    assert_int_equal(SSL_shutdown(c.ssl), 0);
+    expect_hello_of(&c, 0);
+    tls_client_close(&c);
+}
+
 static void test_a_new_certificate_leaves_open_connections_alone(void **state)
 {
     (void)state;
@@ -410,6 +516,8 @@ int main(void)
         CASE(test_a_siblings_next_key_opens),
         CASE(test_without_keys_nothing_is_resumed),
         CASE(test_a_bad_record_behind_a_request_ends_one_connection),
+        CASE(test_parts_that_fill_the_reader),
+        CASE(test_nothing_is_kept_after_close_notify),
         CASE(test_a_new_certificate_leaves_open_connections_alone),
         CASE(test_bad_certificates_are_refused_with_a_reason),
         CASE(test_an_expired_one_is_taken_and_described),
