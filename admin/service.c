@@ -31,6 +31,8 @@ enum {
     TICK_MS = 50,
     CONNECTIONS_MAX = 1000,
     IDLE_TIMEOUT_MS = 75000,
+    HEAD_TIMEOUT_MS = 10000,
+    WRITE_TIMEOUT_MS = 20000,
     CONNECT_TIMEOUT_MS = 300,
     REPLY_TIMEOUT_MS = 3000,
     IN_FLIGHT_MAX = 65536,
@@ -301,6 +303,8 @@ static bool start_servers(struct service *s)
     s->api_server = server_create(
         &s->loop, &(struct server_options){.max_connections = CONNECTIONS_MAX,
                                            .idle_timeout_ms = IDLE_TIMEOUT_MS,
+                                           .head_timeout_ms = HEAD_TIMEOUT_MS,
+                                           .write_timeout_ms = WRITE_TIMEOUT_MS,
                                            .max_body = (size_t)s->settings->max_body_mib << 20,
                                            .handler = api_handle,
                                            .refuse = api_refuse,
@@ -309,6 +313,8 @@ static bool start_servers(struct service *s)
     s->ops_server =
         server_create(&s->loop, &(struct server_options){.max_connections = CONNECTIONS_MAX,
                                                          .idle_timeout_ms = IDLE_TIMEOUT_MS,
+                                                         .head_timeout_ms = HEAD_TIMEOUT_MS,
+                                                         .write_timeout_ms = WRITE_TIMEOUT_MS,
                                                          .max_body = OPS_BODY_MAX,
                                                          .handler = admin_ops_handle,
                                                          .refuse = admin_ops_refuse,

@@ -18,6 +18,8 @@ enum {
     BEATS_PER_STATS = 4,
     MAX_CONNECTIONS = 256,
     IDLE_MS = 30000,
+    HEAD_MS = 10000,
+    WRITE_MS = 20000,
     MAX_BODY = 4096,
     CUT_AFTER_MS = 200
 };
@@ -143,6 +145,8 @@ int ops_run(const struct ops_start *start)
     start_loop(&o);
     struct server_options options = {.max_connections = MAX_CONNECTIONS,
                                      .idle_timeout_ms = IDLE_MS,
+                                     .head_timeout_ms = HEAD_MS,
+                                     .write_timeout_ms = WRITE_MS,
                                      .max_body = MAX_BODY,
                                      .handler = handle,
                                      .refuse = refuse,

@@ -35,6 +35,8 @@ struct settings {
     uint64_t drain_delay_ms;
     uint64_t drain_timeout_s;
     uint64_t idle_timeout_s;
+    uint64_t head_timeout_s;
+    uint64_t write_timeout_s;
     int log_level;  // enum log_level
     int access_log; // enum access_log
     int key_checksum;

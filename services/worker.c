@@ -177,6 +177,8 @@ static void start_server(struct worker *w)
     const struct settings *s = w->settings;
     const struct server_options options = {.max_connections = (uint32_t)s->max_connections,
                                            .idle_timeout_ms = (uint32_t)s->idle_timeout_s * 1000,
+                                           .head_timeout_ms = (uint32_t)s->head_timeout_s * 1000,
+                                           .write_timeout_ms = (uint32_t)s->write_timeout_s * 1000,
                                            .max_body = MAX_BODY,
                                            .http2 = may_speak_http2(w),
                                            .handler = on_request,

@@ -7,7 +7,7 @@
 // binds with the option succeed, and those of a second instance, whose first
 // one has none, do not. There is no window between the probe and the bind.
 //
-// TCP options are set here because accepted sockets inherit them.
+// TCP_NODELAY is set here because accepted sockets inherit them.
 #include "common/http/bind.h"
 
 #include <arpa/inet.h>
@@ -21,9 +21,6 @@
 #include <unistd.h>
 
 #include "common/base/slice.h"
-
-// A peer that takes nothing of what we send for so long is given up.
-enum { STALLED_PEER_MS = 20000 };
 
 static int set_option(int fd, int level, int name, int value)
 {
@@ -57,8 +54,6 @@ static int resolve(const char *address, struct sockaddr_storage *out, socklen_t 
 static int listen_on(int fd, int backlog)
 {
     int error = set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    if (error == 0)
-        error = set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, STALLED_PEER_MS);
     if (error == 0 && listen(fd, backlog) != 0)
         error = -errno;
     return error;

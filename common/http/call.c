@@ -160,6 +160,8 @@ struct deferred *call_defer(struct call *c)
     CM_ASSERT(c->deferred == NULL && !c->answered);
     struct deferred *d = xcalloc(1, sizeof(*d));
     d->call = c;
+    d->conn = c->conn;
+    conn_hold(d->conn);
     c->deferred = d;
     h2o_linklist_insert(&c->conn->server->deferreds, &d->link);
     return d;
@@ -177,5 +179,6 @@ void deferred_release(struct deferred *d)
         d->call->deferred = NULL;
         h2o_linklist_unlink(&d->link);
     }
+    conn_release(d->conn);
     free(d);
 }

@@ -16,9 +16,23 @@
 
 #include "common/http/http_private.h"
 
+void conn_hold(struct conn *conn)
+{
+    conn->deferred_count++;
+}
+
+void conn_release(struct conn *conn)
+{
+    if (--conn->deferred_count == 0 && conn->closed)
+        free(conn);
+}
+
 static void on_handle_closed(uv_handle_t *handle)
 {
-    free(CM_CONTAINER_OF(handle, struct conn, tcp));
+    struct conn *conn = CM_CONTAINER_OF(handle, struct conn, tcp);
+    conn->closed = true;
+    if (conn->deferred_count == 0)
+        free(conn);
 }
 
 // libh2o has closed the socket; the handle follows in a later turn.
@@ -40,7 +54,8 @@ void conn_start(struct server *s, int fd, struct tls *tls)
     struct conn *conn = xcalloc(1, sizeof(*conn) + s->options.connection_memory);
     conn->server = s;
     conn->linger_fd = -1;
-    conn->idle_since_ms = uv_now(s->loop);
+    conn->accepted_ms = uv_now(s->loop);
+    conn->idle_since_ms = conn->accepted_ms;
     h2o_linklist_init_anchor(&conn->calls);
     uv_tcp_init(s->loop, &conn->tcp);
     if (uv_tcp_open(&conn->tcp, fd) != 0) {
@@ -73,6 +88,7 @@ void conn_call_began(struct conn *conn, struct call *c)
 {
     h2o_linklist_insert(&conn->calls, &c->link);
     conn->call_count++;
+    conn->requests++;
     conn->head_done = false;
     conn->guard.early += c->early;
     conn->server->counters.requests++;
@@ -101,6 +117,7 @@ void conn_call_ended(struct conn *conn, struct call *c)
 {
     h2o_linklist_unlink(&c->link);
     conn->call_count--;
+    conn->answered_count -= c->answered;
     guard_call_ended(&conn->guard, c);
     conn->server->counters.in_flight--;
     conn->idle_since_ms = uv_now(conn->server->loop);

@@ -43,10 +43,10 @@ static void pay_back(unsigned *debt, unsigned amount)
     *debt = *debt > amount ? *debt - amount : 0;
 }
 
-void guard_forgive(struct guard *g)
+void guard_forgive(struct guard *g, uint64_t ms)
 {
-    pay_back(&g->resets, RESETS_A_SECOND);
-    pay_back(&g->idle_frames, IDLE_FRAMES_A_SECOND);
+    pay_back(&g->resets, (unsigned)(RESETS_A_SECOND * ms / 1000));
+    pay_back(&g->idle_frames, (unsigned)(IDLE_FRAMES_A_SECOND * ms / 1000));
 }
 
 void guard_call_ended(struct guard *g, const struct call *c)
@@ -338,8 +338,11 @@ int h2o_http2_update_peer_settings(h2o_http2_settings_t *settings, const uint8_t
 // streams.)
 void h2o_http2_stream_send_pending_data(h2o_http2_conn_t *h2, h2o_http2_stream_t *stream)
 {
+    struct guard *g = &conn_of_http2(h2)->guard;
+    uint64_t before = stream->req.bytes_sent;
     real.send_pending_data(h2, stream);
-    pay_back(&conn_of_http2(h2)->guard.idle_frames, IDLE_FRAMES_A_FRAME);
+    g->data_out += stream->req.bytes_sent - before;
+    pay_back(&g->idle_frames, IDLE_FRAMES_A_FRAME);
     if (stream->state != H2O_HTTP2_STREAM_STATE_END_STREAM)
         return;
     stream->output_window._avail = WINDOW_DONE;

@@ -16,6 +16,7 @@ enum { GUARD_HEAD_MAX = 16 * 1024, GUARD_FIELDS_MAX = 100 };
 struct guard {
     uint64_t frames;      // that have come in
     uint64_t blocks;      // header blocks that were whole
+    uint64_t data_out;    // bytes of DATA that were given to the connection
     unsigned resets;      // streams that ended without an answer, less those with one
     unsigned idle_frames; // that asked for nothing, less what is allowed
     unsigned early;       // calls answered before their body was here
@@ -27,5 +28,5 @@ struct call;
 
 // An answer that was taken pays for a stream that was thrown away.
 void guard_call_ended(struct guard *g, const struct call *c);
-// Once a second: time heals.
-void guard_forgive(struct guard *g);
+// Time heals.
+void guard_forgive(struct guard *g, uint64_t ms);

@@ -9,6 +9,10 @@
 // says. The logger runs when a request is disposed of, answered or not.
 #include "common/http/http_private.h"
 
+// Answers that a connection may wait for, or has made us wait for and left: HTTP/2
+// has no more than 100 requests at a time, but a reset one goes on inside.
+enum { WAITING_MAX = 128 };
+
 struct hook_handler {
     h2o_handler_t super;
     struct server *server;
@@ -27,7 +31,13 @@ struct hook_logger {
 static int on_request(h2o_handler_t *self, h2o_req_t *req)
 {
     struct server *s = ((struct hook_handler *)(void *)self)->server;
-    int status = conn_of_request(req)->refuse.status;
+    struct conn *conn = conn_of_request(req);
+    int status = conn->refuse.status;
+    if (conn->deferred_count >= WAITING_MAX) {
+        status = 503;
+        conn->doomed = true;
+        conn_shutdown(conn, SHUT_RDWR);
+    }
     if (status != 0)
         h2o_send_error_generic(req, status, "", "", H2O_SEND_ERROR_HTTP1_CLOSE_CONNECTION);
     else

@@ -34,6 +34,8 @@ struct server {
     h2o_linklist_t deferreds; // struct deferred with a live call
     uv_timer_t accept_pause;  // runs while out of descriptors
     uv_timer_t drain_timer;
+    uv_timer_t reap_timer;
+    uint64_t reaped_ms; // when it last ran
     uint64_t drain_started_ms;
     bool draining, cut, drained;
     void (*on_drained)(void *ctx);
@@ -48,6 +50,16 @@ struct refusal {
     bool early; // its body may still come
 };
 
+// One thing that may take too long (reap.c).
+struct watch {
+    bool on;
+    int kind; // what it is about, and which one:
+    uint64_t since_ms;
+    uint64_t mark_ms; // of the last progress
+    uint64_t key;     // another kind or key, another clock
+    uint64_t mark;    // bytes at mark_ms
+};
+
 enum goaway { GOAWAY_NOT, GOAWAY_SAID, GOAWAY_LAST };
 
 // One accepted socket, from accept to the close of its handle.
@@ -57,11 +69,17 @@ struct conn {
     h2o_socket_t *sock; // NULL once libh2o has closed it
     SSL_CTX *tls;       // held until then; NULL = cleartext
     h2o_linklist_t link;
-    h2o_linklist_t calls;   // struct call: requests that have not ended
-    unsigned call_count;    // of them
-    uint64_t idle_since_ms; // of the loop's clock, while call_count is 0
-    uv_read_cb read_cb;     // libh2o's
-    uint64_t bytes_in;      // of the socket
+    h2o_linklist_t calls;    // struct call: requests that have not ended
+    unsigned call_count;     // of them
+    unsigned answered_count; // those whose answer is not out yet
+    unsigned deferred_count; // struct deferred, also those whose client has gone
+    uint64_t requests;       // that have begun
+    uint64_t accepted_ms;    // of the loop's clock, as all here
+    uint64_t idle_since_ms;  // while call_count is 0
+    uint64_t let_go_ms;
+    uv_read_cb read_cb; // libh2o's
+    uint64_t bytes_in;  // of the socket
+    struct watch receiving, sending;
     struct guard guard;
     struct refusal refuse;
     enum goaway goaway;
@@ -69,6 +87,7 @@ struct conn {
     bool http2;
     bool head_done; // of the request that is arriving (HTTP/1)
     bool let_go;    // libh2o's protocol half is done with it
+    bool closed;    // and the handle is closed too
     bool doomed;    // nothing more of it is looked at
     bool peer_done; // its TLS half has said that nothing more will come
     bool half_closed;
@@ -87,6 +106,7 @@ struct call {
     struct deferred *deferred;
     void (*unpin)(void *pin);
     void *pin;
+    uint64_t due_ms; // its answer has been read by then
     bool is_head, answered;
     bool refused;   // by libh2o, before any handler
     bool early;     // answered before its body was here (HTTP/2)
@@ -96,6 +116,7 @@ struct call {
 
 struct deferred {
     struct call *call; // NULL when the client has gone
+    struct conn *conn; // its memory stays as long
     h2o_linklist_t link;
 };
 
@@ -131,6 +152,8 @@ void conn_call_began(struct conn *conn, struct call *c);
 void conn_call_ended(struct conn *conn, struct call *c);
 // Nothing under way and nothing received that waits to be read.
 bool conn_is_quiet(const struct conn *conn);
+void conn_hold(struct conn *conn);    // for a deferred
+void conn_release(struct conn *conn); // conn may be gone afterwards
 void conn_shutdown(struct conn *conn, int how);
 // Its end will wait until the client has stopped sending.
 void conn_prepare_linger(struct conn *conn);
@@ -151,6 +174,11 @@ void linger_end_all(struct server *s);
 // drain.c
 void drain_start(struct server *s);
 void drain_conn_gone(struct server *s);
+
+// reap.c
+void reap_start(struct server *s);
+// For how long an answer of so many bytes may be under way.
+uint64_t reap_answer_ms(const struct server *s, size_t length);
 
 // server.c
 void server_conn_gone(struct server *s); // a connection (or its lingering end) is over

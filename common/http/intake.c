@@ -78,6 +78,7 @@ void h2o_socket_close(h2o_socket_t *sock)
 {
     struct conn *conn = sock->on_close.data;
     conn->let_go = true;
+    conn->let_go_ms = uv_now(conn->server->loop);
     real.socket_close(sock);
 }
 

@@ -79,6 +79,8 @@ void reply_prepare(struct call *c, const struct reply *r)
     CM_ASSERT(!c->answered && r->status >= 200 && r->status <= 599);
     h2o_req_t *req = c->req;
     c->answered = true;
+    c->due_ms = uv_now(c->conn->server->loop) + reap_answer_ms(c->conn->server, r->length);
+    c->conn->answered_count++;
     c->unpin = r->unpin;
     c->pin = r->pin;
     req->res.status = r->status;

@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,7 @@
 enum {
     ACCEPTS_A_TURN = 64,
     ACCEPT_PAUSE_MS = 100,
+    NEVER_MS = 1000000000,
     QUEUE_MAX = 65536 // connections taken from a queue when draining
 };
 
@@ -53,8 +55,10 @@ static void configure(struct server *s)
     h2o_config_init(&s->config);
     s->config.server_name = h2o_iovec_init(NULL, 0);
     s->config.max_request_entity_size = s->options.max_body;
-    s->config.http1.req_timeout = s->options.idle_timeout_ms;
-    s->config.http2.idle_timeout = s->options.idle_timeout_ms;
+    // Time is the reaper's business.
+    s->config.http1.req_timeout = NEVER_MS;
+    s->config.http2.idle_timeout = NEVER_MS;
+    s->config.handshake_timeout = NEVER_MS;
     // In cleartext by prior knowledge only: see intake.c.
     s->config.http1.upgrade_to_http2 = s->options.http2;
     // The drain is ours (http2.c), and libh2o's timers would outlive the server.
@@ -102,6 +106,8 @@ struct server *server_create(uv_loop_t *loop, const struct server_options *optio
     h2o_linklist_init_anchor(&s->deferreds);
     uv_timer_init(loop, &s->accept_pause);
     uv_timer_init(loop, &s->drain_timer);
+    uv_timer_init(loop, &s->reap_timer);
+    reap_start(s);
     // A client that leaves is an error of one write, never a signal.
     signal(SIGPIPE, SIG_IGN);
     return s;
@@ -112,6 +118,7 @@ void server_destroy(struct server *s)
     CM_ASSERT(s->drained && s->counters.open == 0 && h2o_linklist_is_empty(&s->listeners));
     uv_close((uv_handle_t *)&s->accept_pause, NULL);
     uv_close((uv_handle_t *)&s->drain_timer, NULL);
+    uv_close((uv_handle_t *)&s->reap_timer, NULL);
     // Turns the loop once, which finishes all closes.
     h2o_context_dispose(&s->context);
     h2o_config_dispose(&s->config);
@@ -188,6 +195,9 @@ int server_listen(struct server *s, int fd, struct tls *tls)
     int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     if (own < 0)
         return -errno;
+    // Accepted sockets inherit it: a peer that acknowledges nothing is given up.
+    const int unacked_ms = (int)s->options.write_timeout_ms;
+    (void)setsockopt(own, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacked_ms, sizeof(unacked_ms));
     struct listener *l = xcalloc(1, sizeof(*l));
     l->server = s;
     l->fd = fd;

@@ -25,11 +25,13 @@ struct server_access {
 };
 
 struct server_options {
-    uint32_t max_connections; // more are closed at once
-    uint32_t idle_timeout_ms; // keep-alive idle, head and body together
-    size_t max_body;          // bytes; more is 413 and close
-    bool http2;               // beside HTTP/1; see server_http2_is_safe
-    size_t connection_memory; // see call_connection_memory
+    uint32_t max_connections;  // more are closed at once
+    uint32_t idle_timeout_ms;  // a connection without a request
+    uint32_t head_timeout_ms;  // from a head's first byte (or the connect) to its end
+    uint32_t write_timeout_ms; // a peer that takes nothing of an answer
+    size_t max_body;           // bytes; more is 413 and close
+    bool http2;                // beside HTTP/1; see server_http2_is_safe
+    size_t connection_memory;  // see call_connection_memory
     // Runs for every request that parsed, whatever its path or method; answers
     // now or defers.
     void (*handler)(void *ctx, struct call *c);
@@ -43,6 +45,7 @@ struct server_options {
 
 struct server_counters {
     uint64_t accepted, rejected; // connections
+    uint64_t reaped;             // ended because they were idle, stalled or too slow
     uint64_t open;               // now
     uint64_t requests;
     uint64_t in_flight; // requests without a complete reply

@@ -115,12 +115,19 @@ static void on_access(void *ctx, const struct server_access *access)
     f->last_access = *access;
 }
 
-void fixture_open(struct fixture *f, uint32_t max_connections, uint32_t idle_ms)
+static uint32_t or_else(uint32_t value, uint32_t fallback)
+{
+    return value > 0 ? value : fallback;
+}
+
+void fixture_open_limited(struct fixture *f, const struct fixture_limits *limits)
 {
     memset(f, 0, sizeof(*f));
     loop_open(&f->loop);
-    struct server_options options = {.max_connections = max_connections > 0 ? max_connections : 100,
-                                     .idle_timeout_ms = idle_ms > 0 ? idle_ms : 10000,
+    struct server_options options = {.max_connections = or_else(limits->max_connections, 100),
+                                     .idle_timeout_ms = or_else(limits->idle_ms, 10000),
+                                     .head_timeout_ms = or_else(limits->head_ms, 10000),
+                                     .write_timeout_ms = or_else(limits->write_ms, 10000),
                                      .max_body = FIXTURE_MAX_BODY,
                                      .http2 = true,
                                      .connection_memory = sizeof(unsigned),
@@ -132,6 +139,12 @@ void fixture_open(struct fixture *f, uint32_t max_connections, uint32_t idle_ms)
     f->listener = server_bind("127.0.0.1:0", false, 64);
     assert_true(f->listener >= 0);
     assert_int_equal(server_listen(f->server, f->listener, NULL), 0);
+}
+
+void fixture_open(struct fixture *f, uint32_t max_connections, uint32_t idle_ms)
+{
+    fixture_open_limited(
+        f, &(struct fixture_limits){.max_connections = max_connections, .idle_ms = idle_ms});
 }
 
 static void on_drained(void *ctx)

@@ -25,8 +25,12 @@ struct fixture {
     unsigned accesses, unanswered;
 };
 
-// max_connections 0 = 100; idle_ms 0 = 10,000.
+// 0 = 100 connections, 10,000 ms.
 void fixture_open(struct fixture *f, uint32_t max_connections, uint32_t idle_ms);
+struct fixture_limits {
+    uint32_t max_connections, idle_ms, head_ms, write_ms;
+};
+void fixture_open_limited(struct fixture *f, const struct fixture_limits *limits);
 // Drains, cuts what is left after half a second, destroys; everything must be gone.
 void fixture_close(struct fixture *f);
 void fixture_drain(struct fixture *f);

@@ -61,6 +61,8 @@ static int start(void **state)
     cors_init(&t.api.cors, SLICE_LIT("*"));
     const struct server_options options = {.max_connections = 100,
                                            .idle_timeout_ms = 10000,
+                                           .head_timeout_ms = 10000,
+                                           .write_timeout_ms = 10000,
                                            .max_body = 65536,
                                            .handler = on_request,
                                            .refuse = on_refuse};

@@ -11,10 +11,10 @@
 static const char get_hello[] = "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n";
 static const char get_defer[] = "GET /defer HTTP/1.1\r\nHost: x\r\n\r\n";
 
-static struct fixture *open_fixture(uint32_t max_connections, uint32_t idle_ms)
+static struct fixture *open_fixture(uint32_t max_connections)
 {
     static struct fixture f;
-    fixture_open(&f, max_connections, idle_ms);
+    fixture_open(&f, max_connections, 0);
     return &f;
 }
 
@@ -33,7 +33,7 @@ static void wait_drained(struct fixture *f)
 static void test_drain_of_nothing_is_still_later(void **state)
 {
     (void)state;
-    struct fixture *f = open_fixture(0, 0);
+    struct fixture *f = open_fixture(0);
     fixture_drain(f); // checks that on_drained has not run yet
     wait_drained(f);
     fixture_close(f);
@@ -42,7 +42,7 @@ static void test_drain_of_nothing_is_still_later(void **state)
 static void test_drain_finishes_what_is_in_flight(void **state)
 {
     (void)state;
-    struct fixture *f = open_fixture(0, 0);
+    struct fixture *f = open_fixture(0);
     struct raw_client busy, reading;
     fixture_connect(f, &busy);
     fixture_connect(f, &reading);
@@ -70,7 +70,7 @@ static void test_drain_finishes_what_is_in_flight(void **state)
 static void test_drain_takes_who_is_in_the_queue(void **state)
 {
     (void)state;
-    struct fixture *f = open_fixture(0, 0);
+    struct fixture *f = open_fixture(0);
     struct raw_client c[3];
     for (size_t i = 0; i < 3; i++) {
         fixture_connect(f, &c[i]); // the loop has not turned: still queued
@@ -91,7 +91,7 @@ static void test_drain_takes_who_is_in_the_queue(void **state)
 static void test_drain_lets_an_idle_client_speak_once_more(void **state)
 {
     (void)state;
-    struct fixture *f = open_fixture(0, 0);
+    struct fixture *f = open_fixture(0);
     struct raw_client speaks, silent, half;
     fixture_connect(f, &speaks);
     fixture_connect(f, &silent);
@@ -128,7 +128,7 @@ static void test_drain_lets_an_idle_client_speak_once_more(void **state)
 static void test_cut_ends_everything(void **state)
 {
     (void)state;
-    struct fixture *f = open_fixture(0, 0);
+    struct fixture *f = open_fixture(0);
     struct raw_client idle, stuck, unread, lingering, partial;
     fixture_connect(f, &idle);
     fixture_connect(f, &stuck);
@@ -164,7 +164,7 @@ static bool all_closed(void *ctx)
 static void test_max_connections(void **state)
 {
     (void)state;
-    struct fixture *f = open_fixture(2, 0);
+    struct fixture *f = open_fixture(2);
     struct raw_client a, b, extra;
     fixture_connect(f, &a);
     fixture_connect(f, &b);
@@ -188,26 +188,10 @@ static void test_max_connections(void **state)
     fixture_close(f);
 }
 
-static void test_idle_connections_end(void **state)
-{
-    (void)state;
-    struct fixture *f = open_fixture(0, 200);
-    struct raw_client fresh, used;
-    fixture_connect(f, &fresh);
-    fixture_connect(f, &used);
-    raw_send_str(&used, get_hello);
-    expect_hello(&used, "keep-alive");
-    raw_read_end(&fresh);
-    raw_read_end(&used);
-    raw_close(&fresh);
-    raw_close(&used);
-    fixture_close(f);
-}
-
 static void test_unlisten_and_listen_again(void **state)
 {
     (void)state;
-    struct fixture *f = open_fixture(0, 0);
+    struct fixture *f = open_fixture(0);
     struct raw_client c;
     server_unlisten(f->server, f->listener);
     server_unlisten(f->server, f->listener); // no-op
@@ -224,7 +208,7 @@ static void test_unlisten_and_listen_again(void **state)
 static void test_bind_group_is_exclusive(void **state)
 {
     (void)state;
-    struct fixture *f = open_fixture(0, 0);
+    struct fixture *f = open_fixture(0);
     int fds[3], again[3];
     char address[BIND_ADDRESS_MAX], other[BIND_ADDRESS_MAX];
     assert_int_equal(server_bind_group("127.0.0.1:0", fds, 3, 64), 0);
@@ -279,7 +263,6 @@ int main(void)
         cmocka_unit_test(test_drain_lets_an_idle_client_speak_once_more),
         cmocka_unit_test(test_cut_ends_everything),
         cmocka_unit_test(test_max_connections),
-        cmocka_unit_test(test_idle_connections_end),
         cmocka_unit_test(test_unlisten_and_listen_again),
         cmocka_unit_test(test_bind_group_is_exclusive),
         cmocka_unit_test(test_bind_errors),

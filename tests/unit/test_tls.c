@@ -132,7 +132,10 @@ struct old_server {
 
 static void open_old(struct old_server *o)
 {
-    static const struct server_options options = {.max_connections = 10, .idle_timeout_ms = 10000};
+    static const struct server_options options = {.max_connections = 10,
+                                                  .idle_timeout_ms = 10000,
+                                                  .head_timeout_ms = 10000,
+                                                  .write_timeout_ms = 10000};
     char error[TLS_ERROR_MAX];
     struct test_certificate c = make_certificate("old.example", TEST_KEY_EC, false, 3600);
     *o = (struct old_server){.tls = tls_create(),
