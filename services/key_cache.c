@@ -30,7 +30,7 @@ enum {
     HAND_STEPS_MAX = 1024, // entries that one eviction may pass: some 0.1 ms
     HEAP_COST = 16,        // what malloc itself takes of each block
     ENTRY_COST = sizeof(struct key_entry) + HEAP_COST,
-    GENERATIONS = 16, // whose last confirmation is remembered
+    GENERATIONS = 512, // whose last confirmation is remembered
     KEY_COST_MIN = sizeof(struct key) + sizeof(struct alias_set) + 2 * HEAP_COST
 };
 
@@ -46,6 +46,10 @@ struct key_cache {
     size_t fixed;     // bytes of the table
     struct pool pools[KEY_ENTRY_DENIED + 1];
     struct key_entry *hand; // in KNOWN; NULL = at the oldest
+    struct key_entry *walk; // the next of the walk
+    enum key_entry_kind walk_kind;
+    const struct key_cache_diarist *diarist;
+    void *diarist_ctx;
     struct key_entry *block_oldest, *block_newest;
     size_t block_bytes;
     uint32_t generation;
@@ -104,6 +108,8 @@ static void pool_remove(struct key_cache *c, struct key_entry *e)
     struct pool *p = &c->pools[e->kind];
     if (c->hand == e)
         c->hand = e->newer;
+    if (c->walk == e)
+        c->walk = e->newer;
     *(e->older != NULL ? &e->older->newer : &p->oldest) = e->newer;
     *(e->newer != NULL ? &e->newer->older : &p->newest) = e->older;
     p->count--;
@@ -256,6 +262,58 @@ static void mark_read(const struct key_cache *c, struct key_entry *e, uint64_t a
     e->read_in = c->generation;
 }
 
+// -- the diary --------------------------------------------------------------
+
+static void tell_put(const struct key_cache *c, const struct key_entry *e)
+{
+    if (c->diarist != NULL)
+        c->diarist->on_put(c->diarist_ctx, &e->table.digest, e->key, e->as_of);
+}
+
+static void tell_change(const struct key_cache *c, const struct secret_digest *digest, bool deny,
+                        uint64_t revision)
+{
+    if (c->diarist != NULL)
+        c->diarist->on_change(c->diarist_ctx, digest, deny, revision);
+}
+
+static void tell_forget(const struct key_cache *c, const struct key_entry *e)
+{
+    if (c->diarist != NULL && e->kind == KEY_ENTRY_KNOWN)
+        c->diarist->on_forget(c->diarist_ctx, &e->table.digest);
+}
+
+void key_cache_set_diarist(struct key_cache *c, const struct key_cache_diarist *diarist, void *ctx)
+{
+    c->diarist = diarist;
+    c->diarist_ctx = ctx;
+}
+
+void key_cache_mark_lent(struct key_cache *c, const struct secret_digest *digest)
+{
+    struct key_entry *e = look(c, digest);
+    if (e != NULL)
+        e->lent = true;
+}
+
+void key_cache_walk(struct key_cache *c)
+{
+    c->walk_kind = KEY_ENTRY_KNOWN;
+    c->walk = c->pools[KEY_ENTRY_KNOWN].oldest;
+}
+
+const struct key_entry *key_cache_walk_next(struct key_cache *c)
+{
+    if (c->walk == NULL && c->walk_kind == KEY_ENTRY_KNOWN) {
+        c->walk_kind = KEY_ENTRY_DENIED;
+        c->walk = c->pools[KEY_ENTRY_DENIED].oldest;
+    }
+    const struct key_entry *e = c->walk;
+    if (e != NULL)
+        c->walk = e->newer;
+    return e;
+}
+
 // -- what the gate asks and tells -------------------------------------------
 
 struct key_entry *key_cache_find(struct key_cache *c, const struct secret_digest *digest,
@@ -285,9 +343,11 @@ void key_cache_put(struct key_cache *c, const struct secret_digest *digest, stru
     e = take(c, digest);
     e->key = k;
     e->used = used;
+    e->lent = false;
     mark_read(c, e, as_of);
     pool_add(c, e, KEY_ENTRY_KNOWN);
     make_room(c, e);
+    tell_put(c, e);
 }
 
 void key_cache_put_absent(struct key_cache *c, const struct secret_digest *digest, uint64_t as_of,
@@ -299,6 +359,8 @@ void key_cache_put_absent(struct key_cache *c, const struct secret_digest *diges
         mark_read(c, e, as_of);
         return;
     }
+    if (e != NULL)
+        tell_forget(c, e);
     e = take(c, digest);
     e->until_ms = now_ms + KEY_ABSENT_MS;
     mark_read(c, e, as_of);
@@ -317,7 +379,10 @@ void key_cache_change(struct key_cache *c, const struct secret_digest *digest, u
         return;
     if (e->kind == KEY_ENTRY_ABSENT) {
         remove_entry(c, e);
-    } else if (!key_cache_is_verified(c, e) || revision > e->as_of) {
+        return;
+    }
+    tell_change(c, digest, false, revision);
+    if (!key_cache_is_verified(c, e) || revision > e->as_of) {
         e->dirty = true;
         if (e->kind == KEY_ENTRY_DENIED)
             e->as_of = revision;
@@ -337,6 +402,7 @@ static void deny_again(const struct key_cache *c, struct key_entry *e, uint64_t 
 void key_cache_deny(struct key_cache *c, const struct secret_digest *digest, uint64_t revision)
 {
     struct key_entry *e = look(c, digest);
+    tell_change(c, digest, true, revision);
     if (e != NULL && e->kind == KEY_ENTRY_DENIED) {
         deny_again(c, e, revision);
         return;
@@ -353,14 +419,18 @@ void key_cache_deny(struct key_cache *c, const struct secret_digest *digest, uin
 void key_cache_forget(struct key_cache *c, const struct secret_digest *digest)
 {
     struct key_entry *e = look(c, digest);
-    if (e != NULL && e->kind != KEY_ENTRY_DENIED)
-        remove_entry(c, e);
+    if (e == NULL || e->kind == KEY_ENTRY_DENIED)
+        return;
+    tell_forget(c, e);
+    remove_entry(c, e);
 }
 
 void key_cache_unverify(struct key_cache *c, uint64_t confirmed_ms)
 {
     c->confirmed_ms[c->generation % GENERATIONS] = confirmed_ms;
     c->generation++;
+    if (c->diarist != NULL)
+        c->diarist->on_unverify(c->diarist_ctx, confirmed_ms);
 }
 
 uint64_t key_cache_confirmed_ms(const struct key_cache *c, const struct key_entry *e,

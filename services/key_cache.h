@@ -26,6 +26,7 @@ struct key_entry {
     enum key_entry_kind kind;
     bool dirty;       // changed since it was read: useless before it is read again
     bool used;        // since the eviction hand passed
+    bool lent;        // from another worker's diary, and not read by us since
     bool block_used;  // the same for the block
     uint32_t read_in; // generation of the cache at the last read
     struct key *key;  // KNOWN
@@ -47,12 +48,25 @@ struct key_cache_counters {
     uint64_t known, absent, denied; // entries now
 };
 
+// What happens to the cache, for who keeps a diary of it. Called after it happened;
+// must not use the cache.
+struct key_cache_diarist {
+    void (*on_put)(void *ctx, const struct secret_digest *digest, const struct key *k,
+                   uint64_t as_of);
+    // changed, or with deny refused, at that revision
+    void (*on_change)(void *ctx, const struct secret_digest *digest, bool deny, uint64_t revision);
+    void (*on_forget)(void *ctx, const struct secret_digest *digest); // it was known
+    void (*on_unverify)(void *ctx, uint64_t confirmed_ms);
+};
+
 struct key_cache;
 
 // max_bytes bounds everything: table, entries, keys with their aliases, blocks.
 // At least 1 MiB.
 CM_MUST_CHECK struct key_cache *key_cache_create(size_t max_bytes);
 void key_cache_destroy(struct key_cache *c); // NULL is fine
+void key_cache_set_diarist(struct key_cache *c, const struct key_cache_diarist *diarist,
+                           void *ctx); // outlives it; NULL = none
 
 // NULL when nothing is remembered, also once an absence is over.
 struct key_entry *key_cache_find(struct key_cache *c, const struct secret_digest *digest,
@@ -85,5 +99,13 @@ struct alias_block *key_cache_block(struct key_entry *e, uint64_t view_serial);
 // Keeps a reference of its own of b with a known entry, in the place of a former
 // block. Others may go to make room, e does not.
 void key_cache_keep_block(struct key_cache *c, struct key_entry *e, struct alias_block *b);
+
+// A walk, over many turns if need be, while the cache is used: known entries, the
+// longest not read first, then denied ones. What is read or denied meanwhile may come
+// twice; what stays as it is comes once. NULL: the end.
+void key_cache_walk(struct key_cache *c);
+const struct key_entry *key_cache_walk_next(struct key_cache *c);
+// The entry came from another worker's diary.
+void key_cache_mark_lent(struct key_cache *c, const struct secret_digest *digest);
 
 struct key_cache_counters key_cache_counters(const struct key_cache *c);

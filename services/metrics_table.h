@@ -72,6 +72,11 @@ enum metric_row {
     METRIC_REDIS_RECONNECTS,
     METRIC_CATALOG_MODELS,   // gauge
     METRIC_CATALOG_REJECTED, // records refused as invalid
+    METRIC_CATALOG_POISONED, // records refused because they crashed a worker twice
+    METRIC_FROM_DISK,        // gauge, from the block
+    METRIC_STATE_AGE,        // gauge, from the block: milliseconds
+    METRIC_STATE_SAVES,
+    METRIC_STATE_ERRORS,
     METRIC_LOG_DROPPED,
 
     METRIC_CPU_MS,         // see process_stats.h

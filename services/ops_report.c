@@ -33,6 +33,20 @@ static void append_bool(struct buf *out, const char *name, bool value)
     buf_printf(out, ",\"%s\":%s", name, value ? "true" : "false");
 }
 
+// What CM_STATE_DIR has to do with it.
+static void append_disk(struct buf *out, const struct shm_block *b, uint64_t now_ms)
+{
+    uint64_t saved = b->saved_ms;
+    append_bool(out, "from_disk", b->from_disk);
+    if (saved != 0)
+        buf_printf(out, ",\"saved_age_ms\":%" PRIu64, age_of(saved, now_ms));
+    else
+        buf_append_str(out, ",\"saved_age_ms\":null");
+    buf_printf(out, ",\"save_errors\":%" PRIu64 ",\"poisoned\":%" PRIu64,
+               metric_get(b->metrics, METRIC_STATE_ERRORS),
+               metric_get(b->metrics, METRIC_CATALOG_POISONED));
+}
+
 static void append_worker(struct buf *out, unsigned slot, const struct shm_block *b,
                           uint64_t now_ms)
 {
@@ -51,6 +65,7 @@ static void append_worker(struct buf *out, unsigned slot, const struct shm_block
         buf_printf(out, ",\"lag_ms\":%" PRIu64, age_of(confirmed, now_ms));
     else
         buf_append_str(out, ",\"lag_ms\":null");
+    append_disk(out, b, now_ms);
     buf_printf(out, ",\"heartbeat_age_ms\":%" PRIu64 "}", age_of(b->heartbeat_ms, now_ms));
 }
 
@@ -59,7 +74,9 @@ static void append_absent(struct buf *out, unsigned slot)
     buf_printf(out,
                "{\"slot\":%u,\"pid\":null,\"incarnation\":null,\"ready\":false,"
                "\"accepting\":false,\"draining\":false,\"state\":\"absent\",\"reason\":\"\","
-               "\"epoch\":null,\"revision\":null,\"lag_ms\":null,\"heartbeat_age_ms\":null}",
+               "\"epoch\":null,\"revision\":null,\"lag_ms\":null,\"from_disk\":false,"
+               "\"saved_age_ms\":null,\"save_errors\":0,\"poisoned\":0,"
+               "\"heartbeat_age_ms\":null}",
                slot);
 }
 
@@ -127,6 +144,10 @@ static uint64_t gauge_value(const struct shm_block *b, size_t row, uint64_t now_
         return b->revision;
     if (row == METRIC_FEED_CONFIRMED_AGE)
         return age_of(b->confirmed_ms, now_ms);
+    if (row == METRIC_FROM_DISK)
+        return b->from_disk;
+    if (row == METRIC_STATE_AGE)
+        return age_of(b->saved_ms, now_ms);
     return metric_get(b->metrics, row);
 }
 
@@ -138,6 +159,8 @@ static bool shows(const struct shm *m, unsigned slot, const struct shm_block *b,
         return row == METRIC_RESIDENT_BYTES;
     if (row == METRIC_TLS_EXPIRY)
         return metric_get(b->metrics, row) != 0;
+    if (row == METRIC_STATE_AGE)
+        return b->saved_ms != 0;
     return row != METRIC_FEED_CONFIRMED_AGE || b->confirmed_ms != 0;
 }
 

@@ -8,21 +8,39 @@
 
 #include "common/base/slice.h"
 #include "common/model/catalog.h"
+#include "services/poison.h"
+
+// Records of the store that are not in the catalog as they are there, by id.
+struct refused_record;
 
 // A zeroed struct is not valid: replica_init.
 struct replica {
+    struct poison poison;
     struct catalog *shown;
-    struct catalog *staged; // NULL unless a reload is under way
-    uint64_t rejected;      // records that were no models
+    struct catalog *staged;         // NULL unless a reload is under way
+    struct refused_record *refused; // of shown
+    struct refused_record *refused_staged;
+    uint64_t rejected; // records that were no models
+    uint64_t poisoned; // records that crashed somebody twice
+    uint64_t changes;  // of shown, since the start
 };
 
-void replica_init(struct replica *r);
+void replica_init(struct replica *r, const struct poison *poison);
 void replica_fini(struct replica *r);
 
-// A record that is no valid model of that id leaves in place what was there
-// before (also in a reload), and is counted and logged.
+// A record that is no valid model of that id, or is poison, leaves in place what
+// was there before (also in a reload), and is counted and logged.
 void replica_put(struct replica *r, bool staged, struct slice id, struct slice record);
 void replica_remove(struct replica *r, bool staged, struct slice id);
 void replica_stage_begin(struct replica *r);
 void replica_stage_drop(struct replica *r);
 void replica_stage_commit(struct replica *r);
+
+// What the store has and shown has not, one call each. gone: the store has no such
+// model any more (its removal was refused).
+void replica_each_refused(const struct replica *r,
+                          void (*on_record)(void *ctx, struct slice id, struct slice record,
+                                            bool gone),
+                          void *ctx);
+// From a snapshot: shown differs so.
+void replica_restore_refused(struct replica *r, struct slice id, struct slice record, bool gone);

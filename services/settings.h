@@ -25,6 +25,7 @@ struct settings {
     char *redis_password; // NULL = what the URL says
     char *redis_prefix;
     char *cors_origins; // "*" or "https://a.example,https://b.example"
+    char *state_dir;    // "" = nothing is kept
     char *workers_text; // as given; see workers
     uint64_t workers;   // 1..SETTINGS_WORKERS_MAX, "auto" resolved
     uint64_t key_cache_mb;

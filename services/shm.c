@@ -17,8 +17,15 @@
 #include "common/base/util.h"
 #include "services/settings.h"
 
-// To be raised with every change of what a field means that sizes do not show.
-enum { SHM_FORMAT = 2, FOLD_TRIES = 1000 };
+// SHM_FORMAT is to be raised with every change of what a field means that sizes do
+// not show.
+enum { SHM_FORMAT = 2, FOLD_TRIES = 1000, SUSPECTS_MAX = 64 };
+
+// What somebody died of. A record is known by a hash of itself.
+struct suspect {
+    _Atomic uint64_t what; // 0 = none
+    _Atomic unsigned crashes;
+};
 
 struct shm {
     char layout[SHM_LAYOUT_MAX]; // of the program that made it
@@ -29,6 +36,8 @@ struct shm {
     _Atomic uint64_t reloads_taken, reloads_refused;
     _Atomic uint64_t fold; // odd while totals move
     metric_value folded[METRIC_ROWS];
+    unsigned next_suspect; // the supervisor's: whose place the next one takes
+    struct suspect suspects[SUSPECTS_MAX];
     struct shm_block blocks[];
 };
 
@@ -179,6 +188,32 @@ void shm_block_claim(struct shm_block *b, uint64_t incarnation, uint64_t replace
     b->replaces = replaces;
 }
 
+static struct suspect *find_suspect(struct shm *m, uint64_t what)
+{
+    for (size_t i = 0; i < SUSPECTS_MAX; i++)
+        if (m->suspects[i].what == what)
+            return &m->suspects[i];
+    return NULL;
+}
+
+static void note_crash(struct shm *m, uint64_t what)
+{
+    struct suspect *s = find_suspect(m, what);
+    if (s == NULL) {
+        s = &m->suspects[m->next_suspect++ % SUSPECTS_MAX];
+        s->what = 0;
+        s->crashes = 0;
+    }
+    s->crashes++;
+    s->what = what;
+}
+
+unsigned shm_crashes(const struct shm *m, uint64_t what)
+{
+    const struct suspect *s = find_suspect((struct shm *)(uintptr_t)m, what);
+    return s == NULL || what == 0 ? 0 : s->crashes;
+}
+
 void shm_block_fold(struct shm *m, struct shm_block *b, bool unexpected)
 {
     m->fold++;
@@ -188,6 +223,10 @@ void shm_block_fold(struct shm *m, struct shm_block *b, bool unexpected)
         metric_set(b->metrics, i, 0);
     }
     m->fold++;
+    if (unexpected && b->applying != 0)
+        note_crash(m, b->applying);
+    b->applying = b->saved_ms = 0;
+    b->from_disk = false;
     b->accepting = b->ready = b->draining = false;
     b->feed_state = b->feed_reason = 0;
     b->epoch = b->revision = b->confirmed_ms = 0;

@@ -38,6 +38,9 @@ struct shm_block {
     _Atomic uint64_t epoch;
     _Atomic uint64_t revision;
     _Atomic uint64_t confirmed_ms; // boot time of the last confirmed read; 0 = never
+    _Atomic bool from_disk;        // what it serves is its snapshot, not confirmed yet
+    _Atomic uint64_t saved_ms;     // boot time of its last good snapshot; 0 = none
+    _Atomic uint64_t applying;     // what would be to blame if it died now; 0 = nothing
     metric_value metrics[METRIC_ROWS];
 };
 
@@ -78,6 +81,9 @@ struct shm_reloads shm_reloads(const struct shm *m);
 void shm_count_reload(struct shm *m, bool taken);
 // Children that ended without being asked to, since the start.
 uint64_t shm_restarts(const struct shm *m);
+
+// How often a worker died unasked while applying that.
+unsigned shm_crashes(const struct shm *m, uint64_t what);
 
 // Supervisor: claims a vacant block for a child about to start; fold ends it:
 // its counters join the totals and the block is vacant again.

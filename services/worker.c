@@ -195,12 +195,16 @@ static void start_server(struct worker *w)
                                      .tls = w->tls,
                                      .gate = w->gate,
                                      .replica = &w->replica,
-                                     .io = w->io};
+                                     .io = w->io,
+                                     .keeper = &w->keeper};
+    worker_stats_store_state(&w->stats); // there may be a catalog from disk
 }
 
 static void finish(struct worker *w)
 {
     LOG_INFO("left", LOG_U64("requests", server_counters(w->server)->requests));
+    if (w->disk_hangs)
+        _exit(EXIT_SUCCESS); // there is a thread that may never return
     server_destroy(w->server);
     tls_destroy(w->tls);
     uv_run(&w->loop, UV_RUN_DEFAULT);

@@ -9,6 +9,8 @@
 #include "common/base/log.h"
 #include "services/worker_private.h"
 
+enum { KEEP_MS = 300 }; // for the last write
+
 // -- the catalog, by the feed -----------------------------------------------
 
 // An import changes many pages; whoever asks meanwhile waits for one at a time.
@@ -18,6 +20,7 @@ static void on_render(uv_idle_t *idle)
     if (catalog_render_one(w->replica.shown))
         return;
     (void)catalog_view(w->replica.shown);
+    poison_end(&w->replica.poison);
     uv_idle_stop(idle);
 }
 
@@ -109,6 +112,13 @@ static void on_change(void *ctx)
     key_gate_on_feed(w->gate);
 }
 
+static void describe_kept(struct ack *ack, struct keeper_counters kept)
+{
+    ack->save_errors = kept.errors;
+    if (kept.saved_ms > 0)
+        ack->saved_ms = clock_wall_ms() - (int64_t)(clock_boot_ms() - kept.saved_ms);
+}
+
 static void on_describe(void *ctx, struct ack *ack)
 {
     const struct worker *w = ctx;
@@ -121,6 +131,9 @@ static void on_describe(void *ctx, struct ack *ack)
     ack->slot = start->slot;
     ack->max_stale_s = w->settings->max_stale_s;
     ack->rejected = w->replica.rejected;
+    ack->poisoned = w->replica.poisoned;
+    if (w->keeper != NULL)
+        describe_kept(ack, keeper_counters(w->keeper));
 }
 
 // -- what keys need of the store --------------------------------------------
@@ -220,13 +233,30 @@ static void start_feed(struct worker *w)
     w->io = feed_io_open(&w->loop, &options);
 }
 
+// The feed has no link yet: nothing of the store can have come before this.
+static void start_keeper(struct worker *w)
+{
+    const struct keeper_options options = {.loop = &w->loop,
+                                           .path = w->settings->state_dir,
+                                           .store = w->keyspace.bell,
+                                           .slot = w->start->slot,
+                                           .replica = &w->replica,
+                                           .feed = feed_io_feed(w->io),
+                                           .cache = key_gate_cache(w->gate)};
+    w->keeper = keeper_open(&options);
+    if (feed_is_from_disk(feed_io_feed(w->io)))
+        on_publish(w);
+}
+
 void worker_feed_start(struct worker *w)
 {
+    const struct poison poison = {w->start->shm, w->start->block};
     uv_timer_init(&w->loop, &w->alarm);
     uv_idle_init(&w->loop, &w->render);
-    replica_init(&w->replica);
+    replica_init(&w->replica, &poison);
     start_gate(w);
     start_feed(w);
+    start_keeper(w);
 }
 
 static void on_feed_closed(void *ctx)
@@ -238,10 +268,19 @@ static void on_feed_closed(void *ctx)
     w->on_feed_closed(w);
 }
 
+// A disk that hangs must not keep the bye.
+static void on_kept(void *ctx, bool ended)
+{
+    struct worker *w = ctx;
+    w->keeper = NULL;
+    w->disk_hangs = !ended;
+    feed_io_close(w->io, on_feed_closed, w);
+}
+
 void worker_feed_close(struct worker *w, void (*on_closed)(struct worker *w))
 {
     w->on_feed_closed = on_closed;
-    feed_io_close(w->io, on_feed_closed, w);
+    keeper_close(w->keeper, KEEP_MS, on_kept, w);
 }
 
 void worker_feed_fini(struct worker *w)

@@ -10,6 +10,7 @@
 #include "common/http/server.h"
 #include "common/store/feed_io.h"
 #include "services/access.h"
+#include "services/keeper.h"
 #include "services/key_gate.h"
 #include "services/models_api.h"
 #include "services/neighbours.h"
@@ -32,6 +33,8 @@ struct worker {
     struct feed_io *io;
     struct replica replica;
     struct key_gate *gate;
+    struct keeper *keeper; // NULL once it is closed
+    bool disk_hangs;       // its last write has not returned
     struct models_api api;
     struct access access;
     struct server *server;
@@ -52,9 +55,11 @@ CM_MUST_CHECK bool worker_tls_start(struct worker *w);
 // Takes over what has changed in the vault; to be called every beat.
 void worker_tls_look(struct worker *w);
 
-// Makes replica, gate and feed, on w's loop; handles alarm and render are made too.
+// Makes replica, gate and feed, on w's loop, and fills them from CM_STATE_DIR; handles
+// alarm and render are made too.
 void worker_feed_start(struct worker *w);
-// Says bye; on_closed runs when the store's part is over and w->io is gone.
+// Writes what is to be kept, says bye; on_closed runs when the store's part is over and w->io is
+// gone.
 void worker_feed_close(struct worker *w, void (*on_closed)(struct worker *w));
 // After the loop has ended.
 void worker_feed_fini(struct worker *w);

@@ -13,6 +13,7 @@ void worker_stats_store_state(const struct worker_stats *w)
     b->epoch = position.epoch;
     b->revision = position.revision;
     b->confirmed_ms = feed_confirmed_at(feed);
+    b->from_disk = feed_is_from_disk(feed);
     b->ready = feed_state(feed) != FEED_EMPTY && !b->draining;
 }
 
@@ -69,6 +70,13 @@ static void store_feed(metric_value *values, const struct feed *feed)
     metric_set(values, METRIC_FEED_SUSPECTS, c->suspects);
 }
 
+static void store_state(struct shm_block *b, struct keeper_counters kept)
+{
+    b->saved_ms = kept.saved_ms;
+    metric_set(b->metrics, METRIC_STATE_SAVES, kept.saves);
+    metric_set(b->metrics, METRIC_STATE_ERRORS, kept.errors);
+}
+
 void worker_stats_store_metrics(const struct worker_stats *w)
 {
     metric_value *values = w->block->metrics;
@@ -80,4 +88,7 @@ void worker_stats_store_metrics(const struct worker_stats *w)
     metric_set(values, METRIC_REDIS_RECONNECTS, w->links > 0 ? w->links - 1 : 0);
     metric_set(values, METRIC_CATALOG_MODELS, catalog_count(w->replica->shown));
     metric_set(values, METRIC_CATALOG_REJECTED, w->replica->rejected);
+    metric_set(values, METRIC_CATALOG_POISONED, w->replica->poisoned);
+    if (*w->keeper != NULL)
+        store_state(w->block, keeper_counters(*w->keeper));
 }

@@ -6,6 +6,7 @@
 
 #include "common/http/server.h"
 #include "common/store/feed_io.h"
+#include "services/keeper.h"
 #include "services/key_gate.h"
 #include "services/replica.h"
 #include "services/shm.h"
@@ -17,7 +18,8 @@ struct worker_stats {
     const struct key_gate *gate;
     const struct replica *replica;
     struct feed_io *io;
-    uint64_t links; // times that the link came up
+    struct keeper *const *keeper; // of the worker; NULL once it is closed
+    uint64_t links;               // times that the link came up
 };
 
 // State, position, readiness: after every change of them.

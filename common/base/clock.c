@@ -3,9 +3,15 @@
 // in both directions, computed from days so that no time zone can interfere.
 #include "common/base/clock.h"
 
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
+#include <unistd.h>
+
+// Some 35 years before the boot.
+#define BEFORE_BOOT_MS (UINT64_C(1) << 40)
 
 static uint64_t read_us(clockid_t id)
 {
@@ -16,7 +22,7 @@ static uint64_t read_us(clockid_t id)
 
 uint64_t clock_boot_us(void)
 {
-    return read_us(CLOCK_BOOTTIME);
+    return read_us(CLOCK_BOOTTIME) + BEFORE_BOOT_MS * 1000;
 }
 
 uint64_t clock_boot_ms(void)
@@ -32,6 +38,42 @@ int64_t clock_wall_ms(void)
 int64_t clock_wall_s(void)
 {
     return clock_wall_ms() / 1000;
+}
+
+static void read_boot_id(char out[37])
+{
+    memset(out, 0, 37);
+    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    if (fd >= 0 && read(fd, out, 36) != 36)
+        memset(out, 0, 37);
+    if (fd >= 0)
+        close(fd);
+}
+
+static const char *boot_id(void)
+{
+    static char id[37];
+    if (id[0] == '\0')
+        read_boot_id(id);
+    return id;
+}
+
+void clock_stamp_make(struct clock_stamp *s, uint64_t boot_ms)
+{
+    memcpy(s->boot_id, boot_id(), sizeof(s->boot_id));
+    s->boot_ms = boot_ms;
+    s->wall_ms = clock_wall_ms() - (int64_t)(clock_boot_ms() - boot_ms);
+}
+
+uint64_t clock_stamp_read(const struct clock_stamp *s, int64_t seen_wall_ms)
+{
+    uint64_t now = clock_boot_ms(), up = now - BEFORE_BOOT_MS;
+    int64_t wall = clock_wall_ms(), age = wall - s->wall_ms;
+    if (s->boot_id[0] != '\0' && strcmp(s->boot_id, boot_id()) == 0)
+        return s->boot_ms <= now ? s->boot_ms : 0;
+    if (age < 0 || wall < seen_wall_ms || (uint64_t)age >= BEFORE_BOOT_MS)
+        return 0;
+    return now - ((uint64_t)age > up ? (uint64_t)age : up);
 }
 
 // Days since 1970-01-01 of a Gregorian date; years run from March so that the

@@ -5,12 +5,29 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// CLOCK_BOOTTIME: leases must not stop while the machine is suspended.
+// CLOCK_BOOTTIME: leases must not stop while the machine is suspended. Counted from
+// long before the boot, so that a time before it can be written too.
 uint64_t clock_boot_us(void);
 uint64_t clock_boot_ms(void);
 // CLOCK_REALTIME since the Unix epoch.
 int64_t clock_wall_ms(void);
 int64_t clock_wall_s(void);
+
+// A moment as it can be kept on disk: by the clock of this boot, which means
+// nothing after the next one, and by the wall.
+struct clock_stamp {
+    char boot_id[37]; // 36 characters of the kernel's and NUL
+    uint64_t boot_ms; // as clock_boot_ms
+    int64_t wall_ms;
+};
+// The stamp of a moment of this boot, not in the future.
+void clock_stamp_make(struct clock_stamp *s, uint64_t boot_ms);
+// That moment as clock_boot_ms counts, or 0: it cannot be known. Of this boot it
+// is exact, whatever was done to the wall clock. Else its age is what the wall says,
+// at least the time since the boot; a wall that is behind the stamp, or behind
+// seen_wall_ms (the newest that anybody has written down), was set back, and what
+// it says of ages is worth nothing.
+uint64_t clock_stamp_read(const struct clock_stamp *s, int64_t seen_wall_ms);
 
 // "2024-05-20T21:10:00+00:00" is 25 bytes, "2024-05-20T21:10:00Z" is 20.
 enum { CLOCK_RFC3339_MAX = 40 };

@@ -101,6 +101,13 @@ size_t catalog_count(const struct catalog *c)
     return c->models.count;
 }
 
+void catalog_models(const struct catalog *c, struct model **out)
+{
+    for (size_t i = 0; i < c->models.size; i++)
+        if (c->models.slots[i] != NULL)
+            *out++ = model_ref(c->models.slots[i]);
+}
+
 static struct view *make_view(const struct catalog *c)
 {
     size_t count = listing_page_count(c->listing);

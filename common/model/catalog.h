@@ -22,6 +22,8 @@ bool catalog_remove(struct catalog *c, struct slice id);
 struct model *catalog_find(const struct catalog *c, struct slice id);
 // All models, also inactive ones.
 size_t catalog_count(const struct catalog *c);
+// All of them in no order, catalog_count of them, each with a reference for the caller.
+void catalog_models(const struct catalog *c, struct model **out);
 
 // The current view, borrowed (view_ref it to keep it): renders the pages that
 // changed since the last call, shares all others with the former view, and is

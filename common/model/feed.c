@@ -134,6 +134,12 @@ void feed_restore_record(struct feed *f, struct slice id, struct slice record)
     feed_copy_put(&f->live, id, record);
 }
 
+void feed_restore_gone(struct feed *f, struct slice id)
+{
+    CM_ASSERT(!feed_has_catalog(f) && !f->up);
+    feed_copy_remove(&f->live, id);
+}
+
 bool feed_restore(struct feed *f, const struct feed_position *at, uint64_t confirmed_ms)
 {
     CM_ASSERT(!feed_has_catalog(f) && !f->up && at->epoch != 0);

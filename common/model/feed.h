@@ -101,6 +101,7 @@ void feed_destroy(struct feed *f);
 // sum up to it: then the feed is as new. True: it has a catalog and is AWAY, and
 // goes on by the log once the store answers. (The actions' owner has the models.)
 void feed_restore_record(struct feed *f, struct slice id, struct slice record);
+void feed_restore_gone(struct feed *f, struct slice id); // after all: not in the store
 CM_MUST_CHECK bool feed_restore(struct feed *f, const struct feed_position *at,
                                 uint64_t confirmed_ms);
 

@@ -97,8 +97,8 @@ void key_destroy(struct key *k)
     free(k);
 }
 
-void key_write_record(struct buf *out, uint64_t revision, const char *id, enum key_state state,
-                      int64_t expires_at, const json_t *aliases)
+static void write_scalars(struct buf *out, uint64_t revision, const char *id, enum key_state state,
+                          int64_t expires_at)
 {
     buf_append_str(out, "{\"rev\":");
     buf_append_u64(out, revision);
@@ -109,6 +109,20 @@ void key_write_record(struct buf *out, uint64_t revision, const char *id, enum k
         buf_append_str(out, ",\"expires_at\":");
         buf_append_i64(out, expires_at);
     }
+}
+
+void key_write(struct buf *out, const struct key *k)
+{
+    write_scalars(out, k->revision, k->id, k->state, k->expires_at);
+    buf_append_str(out, ",\"aliases\":");
+    alias_set_write(out, k->aliases);
+    buf_append_char(out, '}');
+}
+
+void key_write_record(struct buf *out, uint64_t revision, const char *id, enum key_state state,
+                      int64_t expires_at, const json_t *aliases)
+{
+    write_scalars(out, revision, id, state, expires_at);
     if (aliases != NULL) {
         buf_append_str(out, ",\"aliases\":");
         doc_write(out, aliases);

@@ -30,5 +30,7 @@ void key_destroy(struct key *k); // NULL is fine
 // Appends the record form; aliases may be NULL (none, as in a tombstone).
 void key_write_record(struct buf *out, uint64_t revision, const char *id, enum key_state state,
                       int64_t expires_at, const json_t *aliases);
+// The record of a key that was parsed: key_parse of it gives the same key.
+void key_write(struct buf *out, const struct key *k);
 // May a request with this key pass at now_s? (state and expiry)
 bool key_passes(const struct key *k, int64_t now_s);

@@ -3,7 +3,8 @@
 // works on, and the rendered object that answers are made of. model_fields holds
 // the rules and the byte forms; this file moves between the shapes.
 //
-// A rendered model is one allocation: the struct, the public object, owned_by.
+// A rendered model is one allocation: the struct, the public object, owned_by, and
+// the record that it was made of (so that it can be kept on disk as it was read).
 // A record or document with mistakes makes nothing; the mistakes say why.
 #include "common/model/model.h"
 
@@ -13,10 +14,10 @@
 
 // Where the parts of a model are in its allocation.
 struct layout {
-    size_t body, id_json, middle, body_end;
+    size_t body, id_json, middle, body_end, record;
 };
 
-static struct layout write_model(struct buf *out, const struct model_fields *f)
+static struct layout write_model(struct buf *out, const struct model_fields *f, struct slice record)
 {
     struct layout l = {.body = out->len};
     buf_append_str(out, "{\"id\":");
@@ -27,16 +28,18 @@ static struct layout write_model(struct buf *out, const struct model_fields *f)
     buf_append_char(out, '}');
     l.body_end = out->len;
     buf_append_slice(out, f->owned_by);
+    l.record = out->len;
+    buf_append_slice(out, record);
     return l;
 }
 
-static struct model *render(const struct model_fields *f, uint64_t revision)
+static struct model *render(const struct model_fields *f, uint64_t revision, struct slice record)
 {
     const struct model blank = {.refs = 1, .active = f->active, .created = f->created};
     struct buf memory = {0};
     buf_reserve(&memory, 1024);
     buf_append(&memory, &blank, sizeof(blank));
-    struct layout l = write_model(&memory, f);
+    struct layout l = write_model(&memory, f, record);
 
     size_t len;
     char *base = buf_steal(&memory, &len);
@@ -46,7 +49,8 @@ static struct model *render(const struct model_fields *f, uint64_t revision)
     m->body = slice_make(base + l.body, l.body_end - l.body);
     m->id_json = slice_make(base + l.id_json, l.middle - l.id_json);
     m->middle = slice_make(base + l.middle, l.body_end - 1 - l.middle);
-    m->owned_by = slice_make(base + l.body_end, len - l.body_end);
+    m->owned_by = slice_make(base + l.body_end, l.record - l.body_end);
+    m->record = slice_make(base + l.record, len - l.record);
     m->id = slice_make(m->id_json.ptr + 1, m->id_json.len - 2); // the grammar needs no escapes
     m->digest = digest_record(m->id, m->body);
     return m;
@@ -82,7 +86,7 @@ struct model *model_parse(struct slice record, struct mistakes *mistakes)
     json_t *doc = read_record(record, &fields, &revision, mistakes != NULL ? mistakes : &own);
     if (doc == NULL)
         return NULL;
-    struct model *m = render(&fields, revision);
+    struct model *m = render(&fields, revision, record);
     json_decref(doc);
     return m;
 }

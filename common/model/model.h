@@ -28,6 +28,7 @@ struct model {
     struct slice id_json;
     struct slice middle;  // starts with `,"object":"model"`
     struct digest digest; // digest_record(id, body)
+    struct slice record;  // as it was parsed
 };
 
 // From a stored record (Redis, log entry): the one validator. NULL when it is

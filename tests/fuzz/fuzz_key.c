@@ -45,6 +45,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     CM_ASSERT(again->bytes == k->bytes && again->expires_at == k->expires_at);
     write_key(&second, again);
     CM_ASSERT(slice_equal(buf_slice(&first), buf_slice(&second)));
+    buf_clear(&second);
+    key_write(&second, again);
+    CM_ASSERT(slice_equal(buf_slice(&first), buf_slice(&second)));
     buf_fini(&first);
     buf_fini(&second);
     key_destroy(again);

@@ -58,12 +58,57 @@ static void parse_is_strict(void **state)
     assert_true(t == 1716239400);
 }
 
+static void a_stamp_of_this_boot_is_exact(void **state)
+{
+    (void)state;
+    struct clock_stamp s;
+    uint64_t now = clock_boot_ms();
+    clock_stamp_make(&s, now - 5000);
+    assert_in_range(clock_wall_ms() - s.wall_ms, 5000, 6000);
+    assert_int_equal(clock_stamp_read(&s, INT64_MAX), now - 5000); // whatever the wall says
+    s.wall_ms += 3600 * 1000;
+    assert_int_equal(clock_stamp_read(&s, 0), now - 5000);
+    s.boot_ms = now + 3600 * 1000; // not of this machine after all
+    assert_int_equal(clock_stamp_read(&s, 0), 0);
+}
+
+static void a_stamp_of_another_boot_goes_by_the_wall(void **state)
+{
+    (void)state;
+    struct timespec up;
+    clock_gettime(CLOCK_BOOTTIME, &up);
+    uint64_t up_ms = (uint64_t)up.tv_sec * 1000;
+    int64_t wall = clock_wall_ms(), long_ago = (int64_t)up_ms + 3600 * 1000;
+    struct clock_stamp s = {.boot_id = "another", .boot_ms = 1, .wall_ms = wall - long_ago};
+    uint64_t read = clock_stamp_read(&s, wall);
+    assert_in_range(clock_boot_ms() - read, (uint64_t)long_ago, (uint64_t)long_ago + 2000);
+    s.wall_ms = wall - 10; // at least as old as this boot
+    read = clock_stamp_read(&s, wall);
+    assert_in_range(clock_boot_ms() - read, up_ms, up_ms + 3000);
+}
+
+// A lease must not grow because somebody set the clock.
+static void a_wall_that_was_set_back_proves_nothing(void **state)
+{
+    (void)state;
+    int64_t wall = clock_wall_ms();
+    struct clock_stamp s = {.boot_id = "another", .boot_ms = 1, .wall_ms = wall + 5000};
+    assert_int_equal(clock_stamp_read(&s, 0), 0);
+    s.wall_ms = wall - 1000;
+    assert_int_equal(clock_stamp_read(&s, wall + 5000), 0); // somebody has seen a later time
+    s = (struct clock_stamp){.boot_id = ""};                // a moment that was not known
+    assert_int_equal(clock_stamp_read(&s, 0), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(known_dates),
         cmocka_unit_test(agrees_with_libc_and_round_trips),
         cmocka_unit_test(parse_is_strict),
+        cmocka_unit_test(a_stamp_of_this_boot_is_exact),
+        cmocka_unit_test(a_stamp_of_another_boot_goes_by_the_wall),
+        cmocka_unit_test(a_wall_that_was_set_back_proves_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -48,7 +48,7 @@ static int start(void **state)
     memset(&t, 0, sizeof(t));
     world_reset();
     loop_open(&t.loop);
-    replica_init(&t.replica);
+    replica_init(&t.replica, &(struct poison){.shm = NULL});
     catalog_put(t.replica.shown, models_make("v/a", 10, "A", true));
     catalog_put(t.replica.shown, models_make("v/b", 20, "B", true));
     catalog_put(t.replica.shown, models_make("v/off", 5, "Off", false));

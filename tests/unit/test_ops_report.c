@@ -76,13 +76,18 @@ static void test_nobody_is_not_ready(void **state)
 static void test_one_ready_worker_is_enough(void **state)
 {
     struct world *w = *state;
-    live(w, 1, 0, 3);
+    struct shm_block *b = live(w, 1, 0, 3);
+    b->from_disk = true;
+    b->saved_ms = NOW - 40;
+    metric_set(b->metrics, METRIC_STATE_ERRORS, 3);
+    metric_set(b->metrics, METRIC_CATALOG_POISONED, 2);
     live(w, 0, 1, 1)->ready = false;
     assert_true(ready(w));
     expect(w, "\"workers_ready\":1,");
     expect(w, "{\"slot\":1,\"pid\":1001,\"incarnation\":3,\"ready\":true,\"accepting\":true,"
               "\"draining\":false,\"state\":\"live\",\"reason\":\"\","
               "\"epoch\":\"00000000000000ab\",\"revision\":42,\"lag_ms\":30,"
+              "\"from_disk\":true,\"saved_age_ms\":40,\"save_errors\":3,\"poisoned\":2,"
               "\"heartbeat_age_ms\":10}");
     shm_set_draining(w->m);
     assert_false(ready(w));

@@ -2,6 +2,7 @@
 #include "services/replica.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #include "tests/support/log_capture.h"
 #include "tests/support/test.h"
@@ -11,7 +12,7 @@ static struct replica replica;
 static int start(void **state)
 {
     (void)state;
-    replica_init(&replica);
+    replica_init(&replica, &(struct poison){.shm = NULL});
     return 0;
 }
 
@@ -112,6 +113,66 @@ static void also_in_a_reload(void **state)
     assert_int_equal(catalog_count(replica.shown), 1);
 }
 
+// A worker that died over a record, twice: the third one leaves it and goes on.
+static void what_crashed_twice_is_not_tried_again(void **state)
+{
+    (void)state;
+    int fd;
+    struct shm *m = shm_create(1, &fd);
+    struct shm_block *b = shm_block(m, 0, 0);
+    const struct poison poison = {m, b};
+    for (int crash = 0; crash < 2; crash++) {
+        replica_fini(&replica);
+        replica_init(&replica, &poison);
+        put(false, "v/a", 1);
+        put(false, "v/b", 1);
+        poison_end(&poison); // rendered
+        put(false, "v/a", 2);
+        assert_int_equal(created("v/a"), 2);
+        shm_block_fold(m, b, true); // it died while that was rendered
+    }
+    replica_fini(&replica);
+    replica_init(&replica, &poison);
+    put(false, "v/a", 1);
+    log_capture_start();
+    put(false, "v/a", 2);
+    assert_int_equal(log_capture_stop("model_record_poisoned"), 1);
+    assert_int_equal(created("v/a"), 1);
+    put(false, "v/b", 2); // all others are taken
+    put(false, "v/a", 3);
+    assert_int_equal(created("v/b"), 2);
+    assert_int_equal(created("v/a"), 3);
+    assert_int_equal(replica.poisoned, 1);
+    shm_block_fold(m, b, false); // it was asked to leave
+    assert_int_equal(shm_crashes(m, poison_name(SLICE_LIT("v/a"), SLICE_LIT("x"))), 0);
+    replica.poison = (struct poison){.shm = NULL};
+    shm_detach(m);
+    close(fd);
+}
+
+static void a_removal_may_be_poison_too(void **state)
+{
+    (void)state;
+    int fd;
+    struct shm *m = shm_create(1, &fd);
+    struct shm_block *b = shm_block(m, 0, 0);
+    replica.poison = (struct poison){m, b};
+    put(false, "v/a", 1);
+    for (int crash = 0; crash < 2; crash++) {
+        replica_remove(&replica, false, SLICE_LIT("v/none"));
+        replica_remove(&replica, false, SLICE_LIT("v/a"));
+        shm_block_fold(m, b, true);
+        put(false, "v/a", 1);
+    }
+    log_capture_start();
+    replica_remove(&replica, false, SLICE_LIT("v/a"));
+    assert_int_equal(log_capture_stop("model_record_poisoned"), 1);
+    assert_int_equal(created("v/a"), 1);
+    replica.poison = (struct poison){.shm = NULL};
+    shm_detach(m);
+    close(fd);
+}
+
 #define CASE(function_) cmocka_unit_test_setup_teardown(function_, start, stop)
 
 int main(void)
@@ -121,6 +182,8 @@ int main(void)
         CASE(a_reload_shows_nothing_before_its_end),
         CASE(a_bad_record_leaves_the_last_good_one),
         CASE(also_in_a_reload),
+        CASE(what_crashed_twice_is_not_tried_again),
+        CASE(a_removal_may_be_poison_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

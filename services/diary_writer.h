@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// Writes one slot's diary: appends what happens to the key cache, beside the loop,
+// and writes the file anew from the cache when it has grown or something is missing
+// in it.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "common/base/state_dir.h"
+#include "common/model/feed.h"
+#include "services/key_cache.h"
+
+struct diary_writer;
+
+struct diary_writer_options {
+    uv_loop_t *loop;
+    const struct state_dir *dir; // all of these outlive it
+    const char *store;
+    struct key_cache *cache;
+    const struct feed *feed;
+    unsigned slot;
+    bool whole;  // the slot's file holds all that the cache was loaded from ...
+    size_t size; // ... in its first `size` bytes
+    // A job has ended; error: 0 or a negative errno.
+    void (*on_written)(void *ctx, int error);
+    void *ctx;
+};
+
+// Becomes the cache's diarist.
+CM_MUST_CHECK struct diary_writer *diary_writer_open(const struct diary_writer_options *options);
+// Once a second or so: says when the store was last confirmed, writes what has come up.
+void diary_writer_tick(struct diary_writer *d, uint64_t now_ms);
+// Nothing is noted any more; on_closed runs when the job under way has ended.
+void diary_writer_close(struct diary_writer *d, void (*on_closed)(void *ctx), void *ctx);
