@@ -117,6 +117,7 @@ static void test_old_versions_are_refused(void **state)
     for (size_t i = 0; i < CM_ARRAY_LEN(versions); i++) {
         struct tls_client c;
         assert_false(open_client(&c, &(struct tls_client_options){.version = versions[i]}));
+        assert_int_equal(ERR_GET_REASON(ERR_peek_last_error()), SSL_R_TLSV1_ALERT_PROTOCOL_VERSION);
         tls_client_close(&c);
         ERR_clear_error();
     }
@@ -179,6 +180,9 @@ static void test_alpn(void **state)
         bool ok = tls_client_open(&c, &t.fixture.loop, http2 ? t.listener : old.listener,
                                   &(struct tls_client_options){.alpn = cases[i / 2].offered});
         assert_int_equal(ok, want != NULL);
+        if (want == NULL)
+            assert_int_equal(ERR_GET_REASON(ERR_peek_last_error()),
+                             SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL);
         if (want != NULL)
             assert_string_equal(chosen(&c), want);
         if (http2 && want != NULL && strcmp(want, "h2") != 0)
