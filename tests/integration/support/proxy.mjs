@@ -4,14 +4,17 @@
 import net from 'node:net';
 
 export class RedisProxy {
-  // Once `muted`, pub/sub messages never reach the subscribers; everything else passes.
+  // Once `muted`, pub/sub messages never reach the subscribers, and `loss` of them (0..1)
+  // are lost at any time; everything else passes.
   // `nextCommit` is what happens to the next script: 'swallow' (Redis never gets it) or
   // 'deafen' (Redis runs it, its answer is lost); either way the connection ends, and new
   // ones are refused for `refuseMs`.
   static async start(redisPort) {
     const proxy = new RedisProxy();
     proxy.muted = false;
+    proxy.loss = 0;
     proxy.dropped = 0;
+    proxy.passed = 0;
     proxy.nextCommit = null;
     proxy.refuseMs = 0;
     proxy.refuseUntil = 0;
@@ -55,9 +58,12 @@ export class RedisProxy {
       }
       // Redis writes each pushed message at once; several may share a chunk,
       // but never with a reply on a connection that only subscribes.
-      if (this.muted && chunk.toString('latin1').startsWith('*3\r\n$7\r\nmessage')) {
-        this.dropped++;
-        return;
+      if (chunk.toString('latin1').startsWith('*3\r\n$7\r\nmessage')) {
+        if (this.muted || Math.random() < this.loss) {
+          this.dropped++;
+          return;
+        }
+        this.passed++;
       }
       client.write(chunk);
     });

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a worker knows when Redis is gone, and after it was killed, stopped or started
+// anew. CM_TEST_LONG=1 for the full counts and times.
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { RedisProxy } from '../integration/support/proxy.mjs';
+import { request, sleep, Stack, until } from '../integration/support/stack.mjs';
+
+const long = process.env.CM_TEST_LONG === '1';
+const dirs = [];
+
+function stateDir() {
+  const dir = mkdtempSync(join(tmpdir(), 'cm-state-'));
+  dirs.push(dir);
+  return dir;
+}
+
+after(() => dirs.forEach((dir) => rmSync(dir, { recursive: true, force: true })));
+
+async function withStack(options, run) {
+  const stack = await Stack.start(options);
+  try {
+    await run(stack);
+  } finally {
+    await stack.stop();
+  }
+}
+
+const auth = (key) => ({ authorization: `Bearer ${key.secret}` });
+const readyz = async (stack) => (await request(stack.opsUrl, { path: '/readyz' })).json;
+
+// Every worker has answered with that key: fresh connections spread over them.
+async function warm(stack, key) {
+  for (let i = 0; i < 40; i++)
+    assert.equal((await stack.get('/v1/models', auth(key))).status, 200);
+}
+
+function size(path) {
+  try { return statSync(path).size; } catch { return 0; }
+}
+
+// Both the catalog and the keys of every slot are on disk as they are now.
+async function kept(stack, dir, revision) {
+  await until('the state to be written', () => {
+    if (!readFileSync(join(dir, 'catalog'), 'utf8').startsWith('cm-models snapshot 1 ')) return false;
+    for (let slot = 0; slot < (stack.options.workers ?? 2); slot++)
+      if (!readFileSync(join(dir, `keys-${slot}`), 'utf8').includes(` ${revision} `)) return false;
+    return true;
+  }, 30000);
+}
+
+async function killModels(stack) {
+  stack.models.kill('SIGKILL'); // its children go with it
+  await stack.models.exited;
+}
+
+test('a fresh process is ready from disk with 10,000 models and Redis down', async (t) => {
+  const dir = stateDir();
+  await withStack({ modelsEnv: { CM_STATE_DIR: dir } }, async (stack) => {
+    const models = Array.from({ length: 10000 }, (_, i) => ({
+      id: `vendor-${i % 50}/model-${i}`, display_name: `Model ${i}`, created: 1700000000 + i, owned_by: 'somebody',
+      context_length: 128000, max_completion_tokens: 8192,
+      architecture: { input_modalities: ['text', 'image'], output_modalities: ['text'] },
+      capabilities: { tools: true, vision: true } }));
+    await stack.must('POST', '/catalog/import?format=native', { models }, { prefer: 'wait=30' });
+    const key = await stack.must('POST', '/keys', { name: 'a' });
+    await warm(stack, key);
+    const before = await stack.get('/v1/models', auth(key));
+    assert.equal(before.json.data.length, 10000);
+    const { revision } = (await readyz(stack)).workers[0];
+    await kept(stack, dir, revision);
+    await until('all models on disk', () => size(join(dir, 'catalog')) > 2000000);
+    await killModels(stack);
+    await stack.redis.stop('SIGKILL');
+
+    const started = performance.now();
+    stack.options.awaitReady = false;
+    await stack.startModels();
+    await until('ready', async () => (await request(stack.opsUrl, { path: '/readyz' })).status === 200);
+    const ms = performance.now() - started;
+    const took = [...stack.models.text().matchAll(/"event":"state_loaded".*?"took_ms":(\d+)/g)].map((m) => m[1]);
+    t.diagnostic(`figure cold start, Redis down, 10,000 models: ready after ${ms.toFixed(0)} ms, `
+      + `reading took ${took.join(' and ')} ms (sanitized build, 2 workers)`);
+    assert.ok(ms < 15000);
+    await until('both', async () => (await readyz(stack)).workers.every((w) => w.ready && w.accepting));
+    for (const worker of (await readyz(stack)).workers) {
+      assert.equal(worker.state, 'away');
+      assert.equal(worker.from_disk, true);
+      assert.equal(worker.revision, revision);
+    }
+    const answer = await stack.get('/v1/models', auth(key));
+    assert.equal(answer.status, 200);
+    assert.equal(answer.headers.etag, before.headers.etag);
+    assert.equal((await stack.get('/v1/models', { authorization: 'Bearer unknown' })).status, 500);
+
+    await stack.startRedis();
+    await until('live', async () => (await readyz(stack)).workers.every((w) => w.state === 'live'));
+    const metrics = (await request(stack.opsUrl, { path: '/metrics' })).text;
+    assert.match(metrics, /^cm_feed_reloads_total 0$/m); // it went on where it stood
+    assert.ok((await readyz(stack)).workers.every((w) => !w.from_disk));
+  });
+});
+
+test('what was refused stays refused by a worker that was killed and starts with Redis down', async (t) => {
+  const rounds = long ? 20 : 2;
+  const dir = stateDir();
+  await withStack({ modelsEnv: { CM_STATE_DIR: dir } }, async (stack) => {
+    await stack.must('PUT', '/models/acme/one', {});
+    let asked = 0;
+    for (let round = 0; round < rounds; round++) {
+      const [good, bad] = [await stack.must('POST', '/keys', { name: 'g' }), await stack.must('POST', '/keys', { name: 'b' })];
+      await warm(stack, good);
+      await warm(stack, bad);
+      if (round % 2 === 0) await sleep(1500); // the keys are on disk; without, they may not be
+      await stack.must('DELETE', `/keys/${bad.id}`, undefined, { prefer: 'wait=10' });
+      await sleep(20); // the line is on its way to the file since before the ack
+      await killModels(stack);
+      await stack.redis.stop('SIGKILL');
+      await stack.startModels();
+      for (let i = 0; i < 20; i++, asked++) {
+        assert.equal((await stack.get('/v1/models', auth(bad))).status, 401);
+        assert.ok([200, 500].includes((await stack.get('/v1/models', auth(good))).status));
+      }
+      if (round % 2 === 0) assert.equal((await stack.get('/v1/models', auth(good))).status, 200);
+      await stack.startRedis();
+      await until('live', async () => (await readyz(stack)).workers.every((w) => w.state === 'live'));
+      await warm(stack, good);
+      assert.equal((await stack.get('/v1/models', auth(bad))).status, 401);
+    }
+    t.diagnostic(`figure revoked, killed, started without Redis: ${asked} requests in ${rounds} rounds, 0 accepted`);
+  });
+});
+
+test('a key revoked while no worker runs is refused by those that start', async () => {
+  const dir = stateDir();
+  await withStack({ modelsEnv: { CM_STATE_DIR: dir } }, async (stack) => {
+    await stack.must('PUT', '/models/acme/one', {});
+    const key = await stack.must('POST', '/keys', { name: 'a' });
+    await warm(stack, key);
+    await kept(stack, dir, (await readyz(stack)).workers[0].revision);
+    await killModels(stack);
+    await stack.must('DELETE', `/keys/${key.id}`);
+    stack.options.awaitReady = false;
+    await stack.startModels();
+    let answer;
+    await until('an answer', async () => (answer = await stack.get('/v1/models', auth(key)).catch(() => null)));
+    // Before its feed is live it may still serve what it knew, by the lease; not after.
+    await until('live', async () => (await readyz(stack)).workers.every((w) => w.state === 'live'));
+    for (let i = 0; i < 20; i++) assert.equal((await stack.get('/v1/models', auth(key))).status, 401);
+    assert.ok([200, 401].includes(answer.status));
+  });
+});
+
+test('a worker that was stopped while a key was revoked refuses its first request', async (t) => {
+  const rounds = long ? 5 : 2, ms = long ? 10000 : 3000;
+  await withStack({ workers: 1 }, async (stack) => {
+    await stack.must('PUT', '/models/acme/one', {});
+    for (let round = 0; round < rounds; round++) {
+      const key = await stack.must('POST', '/keys', { name: 'a' });
+      await warm(stack, key);
+      const { pid } = (await readyz(stack)).workers[0];
+      process.kill(stack.models.pid, 'SIGSTOP'); // or it would replace the silent one
+      process.kill(pid, 'SIGSTOP');
+      await stack.must('DELETE', `/keys/${key.id}`);
+      const first = stack.get('/v1/models', auth(key)); // it lies in the queue already
+      await sleep(ms);
+      process.kill(pid, 'SIGCONT');
+      assert.equal((await first).status, 401);
+      process.kill(stack.models.pid, 'SIGCONT');
+      assert.equal((await stack.get('/v1/models', auth(key))).status, 401);
+      assert.equal((await readyz(stack)).workers[0].pid, pid);
+    }
+    t.diagnostic(`figure stopped for ${ms} ms while its key was revoked: ${rounds} of ${rounds} first requests refused`);
+  });
+});
+
+test('every write with wait is seen by the next read, with 30 % of the bells lost', async (t) => {
+  const pairs = long ? 20000 : 1000;
+  const stack = await Stack.start({ models: false });
+  const proxy = await RedisProxy.start(stack.redisPort);
+  proxy.loss = 0.3;
+  stack.options.modelsEnv = { CM_REDIS_URL: `redis://127.0.0.1:${proxy.port}` };
+  try {
+    await stack.startModels();
+    const key = await stack.must('POST', '/keys', { name: 'a' });
+    let seen = 0;
+    const started = performance.now();
+    const lane = async (number) => {
+      for (let i = number; i < pairs; i += 10) {
+        const name = `/models/acme/lane-${number}`;
+        await stack.must('PUT', name, { display_name: `Version ${i}` }, { prefer: 'wait=20' });
+        const answer = await stack.get(`/v1/models/acme%2Flane-${number}`, auth(key));
+        assert.equal(answer.json?.display_name, `Version ${i}`, answer.text);
+        seen++;
+      }
+    };
+    await Promise.all(Array.from({ length: 10 }, (_, number) => lane(number)));
+    t.diagnostic(`figure write with wait, then read, 30 % of ${proxy.dropped + proxy.passed} bells lost: `
+      + `${seen} of ${pairs} saw their write, ${((performance.now() - started) / pairs).toFixed(1)} ms a pair`);
+    assert.equal(seen, pairs);
+    assert.ok(proxy.dropped > 0);
+  } finally {
+    await stack.stop();
+    await proxy.stop();
+  }
+});
+
+test('without Redis known keys are served for CM_MAX_STALE_S, across a restart, and come back', async () => {
+  const dir = stateDir();
+  await withStack({ modelsEnv: { CM_STATE_DIR: dir, CM_MAX_STALE_S: '6' } }, async (stack) => {
+    await stack.must('PUT', '/models/acme/one', {});
+    const key = await stack.must('POST', '/keys', { name: 'a' });
+    await warm(stack, key);
+    await kept(stack, dir, (await readyz(stack)).workers[0].revision);
+    await stack.redis.stop('SIGKILL');
+    const gone = performance.now();
+    const status = async () => (await stack.get('/v1/models', auth(key))).status;
+    assert.equal(await status(), 200);
+    await killModels(stack);
+    await stack.startModels();
+    if (performance.now() - gone < 3000) assert.equal(await status(), 200); // a busy machine may be late
+    await until('500', async () => (await status()) === 500);
+    const late = performance.now() - gone;
+    assert.ok(late > 3000 && late < 12000, `${late} ms`);
+    for (let i = 0; i < 10; i++) assert.equal(await status(), 500); // never 401, never again 200
+    assert.ok((await readyz(stack)).ready);
+    await stack.startRedis();
+    await until('200 again', async () => (await status()) === 200);
+  });
+});
+
+test('a worker that starts against an empty or another service\'s Redis is not ready', async () => {
+  const stack = await Stack.start({ admin: false, modelsEnv: {}, awaitReady: false });
+  try {
+    const reason = async () => (await readyz(stack)).workers.map((w) => `${w.state} ${w.reason}`);
+    const all = (wanted) => until(wanted, async () => (await reason()).every((r) => r === wanted));
+    await all('empty empty');
+    assert.equal((await request(stack.opsUrl, { path: '/readyz' })).status, 503);
+    assert.equal((await stack.get('/v1/models', { authorization: 'Bearer x' })).status, 500);
+    await stack.redisCli('HSET', '{cm}:head', 'format', 'somebody else');
+    await all('empty foreign');
+    await stack.redisCli('HSET', '{cm}:head', 'format', '99');
+    await all('empty newer_format');
+    assert.equal((await request(stack.opsUrl, { path: '/readyz' })).status, 503);
+  } finally {
+    await stack.stop();
+  }
+});
+
+test('a Redis of another history replaces nothing that came from disk', async () => {
+  const dir = stateDir();
+  await withStack({ modelsEnv: { CM_STATE_DIR: dir } }, async (stack) => {
+    await stack.must('PUT', '/models/acme/one', {});
+    const key = await stack.must('POST', '/keys', { name: 'a' });
+    await warm(stack, key);
+    await kept(stack, dir, (await readyz(stack)).workers[0].revision);
+    await killModels(stack);
+    await stack.redisCli('HSET', '{cm}:head', 'epoch', '00000000000000aa');
+    await stack.startModels();
+    await until('suspect', async () => (await readyz(stack)).workers.every((w) => w.state === 'suspect' && w.reason === 'foreign'));
+    for (let i = 0; i < 10; i++) assert.equal((await stack.get('/v1/models', auth(key))).status, 200);
+    const catalog = readFileSync(join(dir, 'catalog'), 'utf8');
+    await sleep(1500);
+    assert.equal(readFileSync(join(dir, 'catalog'), 'utf8'), catalog);
+  });
+});
+
+test('a directory that cannot be used costs only the copy', async () => {
+  const dir = stateDir();
+  await withStack({ modelsEnv: { CM_STATE_DIR: join(dir, 'no/such') } }, async (stack) => {
+    await stack.must('PUT', '/models/acme/one', {});
+    const key = await stack.must('POST', '/keys', { name: 'a' });
+    await warm(stack, key);
+    assert.match(stack.models.text(), /"event":"state_dir_refused".*No such file/);
+    await until('the count', async () => /^cm_state_errors_total 2$/m.test((await request(stack.opsUrl, { path: '/metrics' })).text));
+  });
+});
