@@ -90,7 +90,7 @@ void conn_call_began(struct conn *conn, struct call *c)
     conn->call_count++;
     conn->requests++;
     conn->head_done = false;
-    conn->guard.early += c->early;
+    guard_call_began(&conn->guard, c);
     conn->server->counters.requests++;
     conn->server->counters.in_flight++;
 }

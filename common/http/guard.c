@@ -14,6 +14,8 @@
 // close the stream by RST_STREAM(NO_ERROR) behind the answer (RFC 9113, 8.1).
 #include "common/http/guard.h"
 
+#include <string.h>
+
 #include "common/http/http_private.h"
 #include "common/http/internal/h2o_http2.h"
 #include "common/http/library.h"
@@ -30,11 +32,14 @@ enum {
     IDLE_FRAMES_A_REQUEST = 20,
     IDLE_FRAMES_A_FRAME = 10,
     IDLE_FRAMES_A_SECOND = 100,
+    // Request bodies in the making, in largest ones.
+    BODIES_MAX = 8,
     // The largest initial window that is believed, and the window of a stream that
     // has nothing more to send: greater, so that no change of the former ever
     // brings it down to 0.
     WINDOW_MAX = 1 << 29,
     WINDOW_DONE = WINDOW_MAX + 1,
+    TABLE_MAX = 4096,
     UNKNOWN_FRAME = H2O_HTTP2_FRAME_TYPE_CONTINUATION + 1
 };
 
@@ -47,6 +52,13 @@ void guard_forgive(struct guard *g, uint64_t ms)
 {
     pay_back(&g->resets, (unsigned)(RESETS_A_SECOND * ms / 1000));
     pay_back(&g->idle_frames, (unsigned)(IDLE_FRAMES_A_SECOND * ms / 1000));
+}
+
+void guard_call_began(struct guard *g, const struct call *c)
+{
+    g->early += c->early;
+    if (c->conn->http2)
+        g->body_bytes -= c->req->entity.len;
 }
 
 void guard_call_ended(struct guard *g, const struct call *c)
@@ -64,6 +76,8 @@ static struct {
     __typeof__(h2o_http2_stream_send_pending_data) *send_pending_data;
     __typeof__(h2o_http2_stream_reset) *stream_reset;
     __typeof__(h2o_http2_decode_frame) *decode_frame;
+    __typeof__(h2o_http2_conn_register_for_proceed_callback) *register_for_proceed;
+    __typeof__(h2o_hpack_flatten_response) *flatten_response;
 } real;
 
 __attribute__((constructor)) static void find_real(void)
@@ -73,6 +87,8 @@ __attribute__((constructor)) static void find_real(void)
     library_behind("h2o_http2_stream_send_pending_data", &real.send_pending_data);
     library_behind("h2o_http2_stream_reset", &real.stream_reset);
     library_behind("h2o_http2_decode_frame", &real.decode_frame);
+    library_behind("h2o_http2_conn_register_for_proceed_callback", &real.register_for_proceed);
+    library_behind("h2o_hpack_flatten_response", &real.flatten_response);
 }
 
 static struct conn *conn_of_http2(const h2o_http2_conn_t *h2)
@@ -132,24 +148,30 @@ static uint32_t data_length(const h2o_http2_frame_t *frame)
     return frame->length > around ? frame->length - around : 0;
 }
 
-static void take_data(struct conn *conn, h2o_http2_conn_t *h2, h2o_http2_frame_t *frame)
+// Many bodies in the making on one connection are bounded together, too.
+static int take_data(struct conn *conn, h2o_http2_conn_t *h2, h2o_http2_frame_t *frame)
 {
+    const size_t max_body = conn->server->options.max_body;
     if (find_early(conn, frame->stream_id) != NULL) {
         credit(h2, frame);
         make_void(frame);
-        return;
+        return 0;
     }
     h2o_http2_stream_t *stream = h2o_http2_conn_get_stream(h2, frame->stream_id);
     if (stream == NULL || stream->state != H2O_HTTP2_STREAM_STATE_RECV_BODY)
-        return;
-    if (stream->_req_body->size + data_length(frame) <= conn->server->options.max_body)
-        return;
+        return 0;
+    if (stream->_req_body->size + data_length(frame) <= max_body) {
+        conn->guard.body_bytes += data_length(frame);
+        return conn->guard.body_bytes <= BODIES_MAX * max_body ? 0
+                                                               : H2O_HTTP2_ERROR_ENHANCE_YOUR_CALM;
+    }
     conn->refuse = (struct refusal){.status = 413,
                                     .early = (frame->flags & H2O_HTTP2_FRAME_FLAG_END_STREAM) == 0};
     stream->_expected_content_length = SIZE_MAX;
     credit(h2, frame);
     frame->length = 0;
     frame->flags = H2O_HTTP2_FRAME_FLAG_END_STREAM;
+    return 0;
 }
 
 // A draining connection has named the last stream that it will answer; the client
@@ -203,8 +225,7 @@ static int take_frame(struct conn *conn, h2o_http2_conn_t *h2, h2o_http2_frame_t
         return H2O_HTTP2_ERROR_ENHANCE_YOUR_CALM;
     switch (frame->type) {
     case H2O_HTTP2_FRAME_TYPE_DATA:
-        take_data(conn, h2, frame);
-        return 0;
+        return take_data(conn, h2, frame);
     case H2O_HTTP2_FRAME_TYPE_HEADERS:
         take_headers(conn, frame);
         return 0;
@@ -320,14 +341,81 @@ int h2o_hpack_parse_headers(h2o_req_t *req, h2o_hpack_header_table_t *table, con
 
 // -- windows and streams ----------------------------------------------------
 
+// libh2o's encoder keeps a table of 4,096 bytes, whatever the peer says that it has
+// room for (RFC 7541, 4.2): a client with less cannot read its answers.
+static void fit_table(h2o_http2_conn_t *h2, size_t size)
+{
+    h2o_hpack_header_table_t *table = &h2->_output_header_table;
+    size = size < TABLE_MAX ? size : TABLE_MAX;
+    if (size == table->hpack_capacity)
+        return;
+    h2o_hpack_dispose_header_table(table);
+    *table = (h2o_hpack_header_table_t){.hpack_capacity = size};
+    conn_of_http2(h2)->guard.table_changed = true;
+}
+
+// Two size updates (RFC 7541, 6.3): to 0, which empties the table, to its new size.
+static size_t put_table_size(uint8_t *out, size_t size)
+{
+    size_t used = 2;
+    out[0] = 0x20;
+    out[1] = (uint8_t)(0x20 | (size < 31 ? size : 31));
+    if (size < 31)
+        return used;
+    for (size -= 31; size >= 128; size >>= 7)
+        out[used++] = (uint8_t)(size | 128);
+    out[used++] = (uint8_t)size;
+    return used;
+}
+
+void h2o_hpack_flatten_response(h2o_buffer_t **buf, h2o_hpack_header_table_t *table,
+                                uint32_t stream_id, size_t max_frame_size, h2o_res_t *res,
+                                h2o_timestamp_t *ts, const h2o_iovec_t *server_name,
+                                size_t content_length)
+{
+    h2o_http2_conn_t *h2 = H2O_STRUCT_FROM_MEMBER(h2o_http2_conn_t, _output_header_table, table);
+    struct guard *g = &conn_of_http2(h2)->guard;
+    size_t start = (*buf)->size;
+    real.flatten_response(buf, table, stream_id, max_frame_size, res, ts, server_name,
+                          content_length);
+    if (!g->table_changed)
+        return;
+    g->table_changed = false;
+    uint8_t update[8];
+    size_t len = put_table_size(update, table->hpack_capacity);
+    h2o_buffer_reserve(buf, len);
+    uint8_t *frame = (uint8_t *)(*buf)->bytes + start;
+    uint8_t *block = frame + H2O_HTTP2_FRAME_HEADER_SIZE;
+    size_t block_len = h2o_http2_decode24u(frame);
+    // Heads of answers are far shorter than a frame may be.
+    CM_ASSERT(block_len + len <= max_frame_size);
+    memmove(block + len, block, (*buf)->size - start - H2O_HTTP2_FRAME_HEADER_SIZE);
+    memcpy(block, update, len);
+    h2o_http2_encode24u(frame, (uint32_t)(block_len + len));
+    (*buf)->size += len;
+}
+
 // The peer may allow more than we believe: sending less is always legal.
 int h2o_http2_update_peer_settings(h2o_http2_settings_t *settings, const uint8_t *src, size_t len,
                                    const char **err_desc)
 {
     int error = real.update_peer_settings(settings, src, len, err_desc);
-    if (error == 0 && settings->initial_window_size > WINDOW_MAX)
+    if (error != 0)
+        return error;
+    if (settings->initial_window_size > WINDOW_MAX)
         settings->initial_window_size = WINDOW_MAX;
-    return error;
+    fit_table(H2O_STRUCT_FROM_MEMBER(h2o_http2_conn_t, peer_settings, settings),
+              settings->header_table_size);
+    return 0;
+}
+
+// An answer without a body needs no window (RFC 9113, 6.9.1).
+void h2o_http2_conn_register_for_proceed_callback(h2o_http2_conn_t *h2, h2o_http2_stream_t *stream)
+{
+    if (stream->state == H2O_HTTP2_STREAM_STATE_SEND_BODY_IS_FINAL && stream->_data.size == 0 &&
+        stream->output_window._avail <= 0)
+        stream->output_window._avail = WINDOW_DONE;
+    real.register_for_proceed(h2, stream);
 }
 
 // The assertion in connection.c:332. A stream that has given its last byte to a
@@ -354,6 +442,8 @@ void h2o_http2_stream_reset(h2o_http2_conn_t *h2, h2o_http2_stream_t *stream)
 {
     struct guard *g = &conn_of_http2(h2)->guard;
     g->resets++;
+    if (stream->state == H2O_HTTP2_STREAM_STATE_RECV_BODY)
+        g->body_bytes -= stream->_req_body->size;
     g->resetting = true;
     real.stream_reset(h2, stream);
     g->resetting = false;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 // Compiled with 0, guard.c is empty: tests show with it what the rules stop.
@@ -20,12 +21,16 @@ struct guard {
     unsigned resets;      // streams that ended without an answer, less those with one
     unsigned idle_frames; // that asked for nothing, less what is allowed
     unsigned early;       // calls answered before their body was here
+    size_t body_bytes;    // of requests whose end is not here yet
     bool resetting;       // a stream is being reset right now
     bool skipping;        // CONTINUATIONs of a block that is not wanted
+    bool table_changed;   // our encoder's, and the peer has not been told
 };
 
 struct call;
 
+// The body of c is here, or never will be.
+void guard_call_began(struct guard *g, const struct call *c);
 // An answer that was taken pays for a stream that was thrown away.
 void guard_call_ended(struct guard *g, const struct call *c);
 // Time heals.

@@ -11,7 +11,7 @@
 #include "tests/support/loop_fixture.h"
 #include "tests/support/raw_client.h"
 
-enum { FIXTURE_PARTS = 3000, FIXTURE_PART = 1777, FIXTURE_MAX_BODY = 4096, FIXTURE_DEFERRED = 8 };
+enum { FIXTURE_PARTS = 3000, FIXTURE_PART = 1777, FIXTURE_MAX_BODY = 4096, FIXTURE_DEFERRED = 256 };
 
 struct fixture {
     uv_loop_t loop;
