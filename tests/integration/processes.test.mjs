@@ -136,29 +136,6 @@ test('a worker whose loop hangs: neighbours take its connections, then it is kil
   }
 });
 
-test('rolling under load loses nothing', { timeout: 90000 }, async () => {
-  const stack = await start();
-  try {
-    const stop = hammer(stack);
-    for (let i = 1; i <= 5; i++) {
-      const before = (await detail(stack)).map((w) => w.pid);
-      stack.models.kill('SIGUSR2');
-      await until('the roll', async () => events(stack, 'roll_done').length === i, 20000);
-      assert.ok(before.every((pid) => !alive(pid)));
-    }
-    const result = await stop();
-    assert.deepEqual(result.failed, []);
-    console.log(`# figure: ${result.answered} requests on fresh connections through 5 rolls, 0 lost`);
-    const now = await detail(stack);
-    assert.deepEqual(now.map((w) => w.incarnation), [6, 6]);
-    // Counted is every answer, by workers that have long gone too.
-    assert.equal(await metric(stack, 'cm_http_requests_total{route="other",code="4xx"}'), result.answered);
-    assert.equal(await metric(stack, 'cm_child_restarts_total'), 0);
-  } finally {
-    await stack.stop();
-  }
-});
-
 test('SIGTERM: not ready at once, accepting for the delay, then 0', { timeout: 60000 }, async () => {
   const stack = await start({ CM_DRAIN_DELAY_MS: '1500' });
   try {

@@ -12,7 +12,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 export const root = resolve(dirname(fileURLToPath(import.meta.url)), '../../..');
-const bin = resolve(root, process.env.CM_BIN_DIR ?? 'build/asan');
+export const bin = resolve(root, process.env.CM_BIN_DIR ?? 'build/asan');
 
 export { sleep };
 
@@ -105,7 +105,8 @@ export function request(url, { method = 'GET', path = '', headers = {}, body, ag
 }
 
 export class Stack {
-  // options: workers, models (false: no cm-models), env, adminEnv, modelsEnv.
+  // options: workers, models (false: no cm-models), env, adminEnv, modelsEnv,
+  // modelsProgram (a path in place of the one that was built).
   static async start(options = {}) {
     const stack = new this();
     stack.options = options;
@@ -170,7 +171,7 @@ export class Stack {
   async startModels() {
     this.port ??= await freePort();
     this.opsPort ??= await freePort();
-    this.models = this.program('cm-models', join(bin, 'services/cm-models'), [], {
+    this.models = this.program('cm-models', this.options.modelsProgram ?? join(bin, 'services/cm-models'), [], {
       CM_LISTEN: `127.0.0.1:${this.port}`,
       CM_OPS_LISTEN: `127.0.0.1:${this.opsPort}`,
       CM_WORKERS: String(this.options.workers ?? 2),
