@@ -14,8 +14,8 @@
 #include <stdlib.h>
 
 #include "common/model/answer.h"
-#include "common/model/secret.h"
 #include "services/credential.h"
+#include "services/last_secret.h"
 #include "services/public_path.h"
 
 // -- headers ----------------------------------------------------------------
@@ -232,7 +232,7 @@ static void answer_secret(const struct models_api *api, struct call *c, struct s
 {
     struct secret_digest digest;
     struct key_entry *e;
-    secret_hash(secret, &digest);
+    last_secret_digest(call_connection_memory(c), secret, &digest);
     enum key_verdict verdict = key_gate_ask(api->gate, &digest, &e);
     if (verdict == KEY_LATER_CONFIRM || verdict == KEY_LATER_READ)
         wait_for_verdict(api, c, &digest, verdict);

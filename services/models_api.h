@@ -8,7 +8,11 @@
 #include "common/http/reply.h"
 #include "services/cors.h"
 #include "services/key_gate.h"
+#include "services/last_secret.h"
 #include "services/replica.h"
+
+// For server_options: what is remembered with each connection.
+enum { MODELS_API_CONNECTION_MEMORY = sizeof(struct last_secret) };
 
 // All must outlive it; zero nothing, fill everything.
 struct models_api {

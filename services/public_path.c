@@ -15,6 +15,8 @@ static bool is_get(struct slice method)
 static struct slice without_origin(struct slice path)
 {
     static const char *const schemes[] = {"http://", "https://"};
+    if (path.len > 0 && path.ptr[0] == '/')
+        return path;
     for (size_t i = 0; i < CM_ARRAY_LEN(schemes); i++) {
         size_t len = strlen(schemes[i]);
         if (path.len > len && slice_equal_nocase(slice_make(path.ptr, len), slice_of(schemes[i]))) {
@@ -49,19 +51,28 @@ struct public_path public_path_read(struct slice method, struct slice path)
     return p;
 }
 
+// The byte that an escape at the start of *rest names, or '%' and false; takes it.
+static bool take_escape(struct slice *rest, char *out)
+{
+    unsigned char byte;
+    bool good = rest->len > 2 && util_hex_decode(rest->ptr + 1, &byte, 1);
+    *out = good ? (char)byte : '%';
+    *rest = slice_skip(*rest, good ? 3 : 1);
+    return good;
+}
+
 bool public_path_decode(struct slice name, char *out, struct slice *decoded)
 {
     bool well_formed = true;
     size_t len = 0;
-    for (size_t i = 0; i < name.len; i++) {
-        unsigned char byte = (unsigned char)name.ptr[i];
-        if (byte == '%') {
-            if (name.len - i > 2 && util_hex_decode(name.ptr + i + 1, &byte, 1))
-                i += 2;
-            else
-                well_formed = false;
-        }
-        out[len++] = (char)byte;
+    while (name.len > 0) {
+        const char *escape = memchr(name.ptr, '%', name.len);
+        size_t plain = escape == NULL ? name.len : (size_t)(escape - name.ptr);
+        memcpy(out + len, name.ptr, plain);
+        len += plain;
+        name = slice_skip(name, plain);
+        if (escape != NULL)
+            well_formed &= take_escape(&name, &out[len++]);
     }
     *decoded = slice_make(out, len);
     return well_formed && memchr(out, '\0', len) == NULL && slice_is_utf8(*decoded);

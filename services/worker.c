@@ -181,6 +181,7 @@ static void start_server(struct worker *w)
                                            .write_timeout_ms = (uint32_t)s->write_timeout_s * 1000,
                                            .max_body = MAX_BODY,
                                            .http2 = may_speak_http2(w),
+                                           .connection_memory = MODELS_API_CONNECTION_MEMORY,
                                            .handler = on_request,
                                            .refuse = on_refuse,
                                            .on_access = on_access,

@@ -37,7 +37,9 @@ int64_t clock_wall_ms(void)
 
 int64_t clock_wall_s(void)
 {
-    return clock_wall_ms() / 1000;
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    return now.tv_sec;
 }
 
 static void read_boot_id(char out[37])

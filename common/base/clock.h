@@ -11,7 +11,7 @@ uint64_t clock_boot_us(void);
 uint64_t clock_boot_ms(void);
 // CLOCK_REALTIME since the Unix epoch.
 int64_t clock_wall_ms(void);
-int64_t clock_wall_s(void);
+int64_t clock_wall_s(void); // by the kernel's last tick: a few milliseconds late, and cheap
 
 // A moment as it can be kept on disk: by the clock of this boot, which means
 // nothing after the next one, and by the wall.

@@ -130,9 +130,25 @@ static size_t utf8_char(const unsigned char *p, size_t len)
     return need;
 }
 
+// How many bytes from `at` on are surely ASCII, eight at a time.
+static size_t ascii_run(struct slice s, size_t at)
+{
+    const uint64_t high_bits = 0x8080808080808080u;
+    size_t from = at;
+    for (uint64_t word; s.len - at >= sizeof(word); at += sizeof(word)) {
+        memcpy(&word, s.ptr + at, sizeof(word));
+        if ((word & high_bits) != 0)
+            break;
+    }
+    return at - from;
+}
+
 bool slice_is_utf8(struct slice s)
 {
     for (size_t at = 0; at < s.len;) {
+        at += ascii_run(s, at);
+        if (at == s.len)
+            break;
         size_t step = utf8_char((const unsigned char *)s.ptr + at, s.len - at);
         if (step == 0)
             return false;

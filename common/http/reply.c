@@ -50,25 +50,25 @@ bool reply_has_body(const struct call *c, int status)
     return !c->is_head && has_length(status);
 }
 
-static void put_header(h2o_header_t *h, h2o_iovec_t *name, struct slice name_text,
-                       struct slice value)
+static h2o_iovec_t iovec_of(struct slice s)
 {
-    *name = h2o_iovec_init(name_text.ptr, name_text.len);
-    *h = (h2o_header_t){.name = name, .value = h2o_iovec_init(value.ptr, value.len)};
+    return h2o_iovec_init(s.ptr, s.len);
 }
 
 static void put_headers(struct call *c, const struct reply *r)
 {
-    size_t count = r->header_count + 2;
+    size_t own = r->header_count, count = own + IDS;
     h2o_req_t *req = c->req;
     h2o_header_t *headers =
-        h2o_mem_alloc_pool(&req->pool, count * (sizeof(*headers) + sizeof(h2o_iovec_t)));
+        h2o_mem_alloc_pool(&req->pool, count * sizeof(h2o_header_t) + own * sizeof(h2o_iovec_t));
     h2o_iovec_t *names = (h2o_iovec_t *)(void *)(headers + count);
-    for (size_t i = 0; i < r->header_count; i++)
-        put_header(&headers[i], &names[i], r->headers[i].name, r->headers[i].value);
-    struct slice id = call_request_id(c);
-    put_header(&headers[count - 2], &names[count - 2], SLICE_LIT("x-request-id"), id);
-    put_header(&headers[count - 1], &names[count - 1], SLICE_LIT("request-id"), id);
+    for (size_t i = 0; i < own; i++) {
+        names[i] = iovec_of(r->headers[i].name);
+        headers[i] = (h2o_header_t){.name = &names[i], .value = iovec_of(r->headers[i].value)};
+    }
+    for (size_t i = 0; i < IDS; i++)
+        headers[own + i] =
+            (h2o_header_t){.name = &ids_names[i], .value = iovec_of(call_request_id(c))};
     req->res.headers.entries = headers;
     req->res.headers.size = count;
     req->res.headers.capacity = count;

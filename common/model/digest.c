@@ -3,20 +3,22 @@
 // reading a text that is no digest.
 #include "common/model/digest.h"
 
+#include <endian.h>
+#include <string.h>
+
 #include "common/model/sha256.h"
 
 static uint64_t load(const unsigned char *bytes)
 {
-    uint64_t n = 0;
-    for (size_t i = 0; i < 8; i++)
-        n = n << 8 | bytes[i];
-    return n;
+    uint64_t n;
+    memcpy(&n, bytes, sizeof(n));
+    return be64toh(n);
 }
 
 static void store(unsigned char *bytes, uint64_t n)
 {
-    for (size_t i = 8; i-- > 0; n >>= 8)
-        bytes[i] = (unsigned char)n;
+    n = htobe64(n);
+    memcpy(bytes, &n, sizeof(n));
 }
 
 struct digest digest_record(struct slice id, struct slice record)

@@ -64,6 +64,7 @@ static int start(void **state)
                                            .head_timeout_ms = 10000,
                                            .write_timeout_ms = 10000,
                                            .max_body = 65536,
+                                           .connection_memory = MODELS_API_CONNECTION_MEMORY,
                                            .handler = on_request,
                                            .refuse = on_refuse};
     t.server = server_create(&t.loop, &options);
@@ -347,6 +348,24 @@ static void head(void **state)
     assert_int_equal(r.status, 200);
 }
 
+// The connection remembers whose digest it looked up last, and nothing about it.
+static void a_remembered_secret_is_judged_each_time(void **state)
+{
+    (void)state;
+    struct secret_digest good, other;
+    secret_hash(SLICE_LIT("good"), &good);
+    secret_hash(SLICE_LIT("other"), &other);
+    know_key();
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(ask("GET", "/v1/models/fast", KEY).status, 200);
+    key_gate_key_changed(t.gate, &other, true, 20);
+    assert_int_equal(ask("GET", "/v1/models/fast", "x-api-key: other\r\n").status, 401);
+    assert_int_equal(ask("GET", "/v1/models/fast", "x-api-key: good\r\n").status, 200);
+    key_gate_key_changed(t.gate, &good, true, 21);
+    assert_int_equal(ask("GET", "/v1/models/fast", KEY).status, 401);
+    assert_int_equal(ask("GET", "/v1/models/fast", KEY).status, 401);
+}
+
 static void unchanged(void **state)
 {
     (void)state;
@@ -481,6 +500,7 @@ int main(void)
         CASE(names),
         CASE(a_name_needs_a_key_first),
         CASE(head),
+        CASE(a_remembered_secret_is_judged_each_time),
         CASE(unchanged),
         CASE(gzip),
         CASE(preflight),
