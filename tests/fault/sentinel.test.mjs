@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { sleep, until } from '../integration/support/stack.mjs';
+import { ask } from './support/redis_cli.mjs';
 import { SentinelStack } from './support/sentinel_stack.mjs';
 import { Traffic, live, warmUp } from './support/traffic.mjs';
 
@@ -104,13 +105,13 @@ test(`the master is killed ${ROUNDS} times under load`, { timeout: 600000 }, asy
 test('an unfit replica count refuses writes', { timeout: 60000 }, async () => {
   await stack.settled();
   const master = await stack.master();
-  await stack.ask(master, 'CONFIG', 'SET', 'min-replicas-to-write', '2');
+  await ask(master, 'CONFIG', 'SET', 'min-replicas-to-write', '2');
   const answer = await stack.call('PATCH', '/models/acme/one', { created: 1 });
   assert.equal(answer.status, 503, answer.text);
   assert.equal(answer.json.code, 'store_unavailable');
   assert.match(answer.json.detail, /NOREPLICAS/);
   assert.ok(answer.headers['retry-after']);
   assert.notEqual(await created(), 1);
-  await stack.ask(master, 'CONFIG', 'SET', 'min-replicas-to-write', '0');
+  await ask(master, 'CONFIG', 'SET', 'min-replicas-to-write', '0');
   assert.equal((await stack.call('PATCH', '/models/acme/one', { created: 1 })).status, 200);
 });

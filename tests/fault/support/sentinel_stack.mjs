@@ -2,8 +2,8 @@
 // The whole service on a Redis master with replicas and three Sentinels, all real.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { spawn } from 'node:child_process';
 import { Stack, freePort, until } from '../../integration/support/stack.mjs';
+import { ask } from './redis_cli.mjs';
 
 export const SERVICE = 'cm-test';
 const SENTINELS = 3;
@@ -40,7 +40,7 @@ export class SentinelStack extends Stack {
       '--appendonly', 'yes', '--maxmemory-policy', 'noeviction', '--repl-diskless-sync-delay', '0',
       '--protected-mode', 'no', '--repl-ping-replica-period', '1', ...(this.options.redisArgs ?? []),
       ...(master ? ['--replicaof', master.host, String(master.port)] : [])]);
-    await until(`${node.name} to answer`, async () => (await this.ask(node, 'PING')) === 'PONG');
+    await until(`${node.name} to answer`, async () => (await ask(node, 'PING')) === 'PONG');
   }
 
   async startSentinel(i) {
@@ -53,21 +53,11 @@ export class SentinelStack extends Stack {
       `sentinel failover-timeout ${SERVICE} 3000`].join('\n') + '\n');
     this.launch(node, ['redis-sentinel', file]);
     this.sentinels.push(node);
-    await until(`${node.name} to answer`, async () => (await this.ask(node, 'PING')) === 'PONG');
-  }
-
-  // One command at one server.
-  async ask(node, ...args) {
-    const [command, ...rest] = [...node.prefix, 'redis-cli', '-h', node.host, '-p', String(node.port), ...args];
-    const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'ignore'] });
-    let out = '';
-    child.stdout.on('data', (chunk) => { out += chunk; });
-    await new Promise((done) => { child.once('close', done); });
-    return out.replace(/\n$/, '');
+    await until(`${node.name} to answer`, async () => (await ask(node, 'PING')) === 'PONG');
   }
 
   async sentinelSees(sentinel, replicas = this.nodes.length - 1) {
-    const lines = (await this.ask(sentinel, 'SENTINEL', 'MASTER', SERVICE)).split('\n');
+    const lines = (await ask(sentinel, 'SENTINEL', 'MASTER', SERVICE)).split('\n');
     const field = (name) => lines[lines.indexOf(name) + 1];
     return field('num-slaves') === String(replicas) && field('num-other-sentinels') === String(SENTINELS - 1) &&
       field('flags') === 'master';
@@ -75,11 +65,11 @@ export class SentinelStack extends Stack {
 
   // The node that most Sentinels name.
   async master() {
-    const names = await Promise.all(this.sentinels.map((s) => this.ask(s, 'SENTINEL', 'GET-MASTER-ADDR-BY-NAME', SERVICE)));
+    const names = await Promise.all(this.sentinels.map((s) => ask(s, 'SENTINEL', 'GET-MASTER-ADDR-BY-NAME', SERVICE)));
     return this.nodes.find((n) => 2 * names.filter((text) => text === `${n.host}\n${n.port}`).length > SENTINELS);
   }
 
-  async redisCli(...args) { return this.ask(await this.master() ?? this.nodes[0], ...args); }
+  async redisCli(...args) { return ask(await this.master() ?? this.nodes[0], ...args); }
 
   sentinelUrl() {
     return `redis+sentinel://${this.sentinels.map((s) => `${s.host}:${s.port}`).join(',')}/${SERVICE}`;
@@ -91,7 +81,7 @@ export class SentinelStack extends Stack {
   settled() {
     return until('the replicas to follow', async () => {
       const master = await this.master();
-      const info = master ? await this.ask(master, 'INFO', 'replication') : '';
+      const info = master ? await ask(master, 'INFO', 'replication') : '';
       return (info.match(/state=online,offset=\d+,lag=[01]/g) ?? []).length === this.nodes.length - 1 &&
         (await Promise.all(this.sentinels.map((s) => this.sentinelSees(s)))).every(Boolean);
     }, 60000);
