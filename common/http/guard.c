@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "common/http/http_private.h"
+#include "common/http/ids.h"
 #include "common/http/internal/h2o_http2.h"
 #include "common/http/library.h"
 
@@ -368,6 +369,18 @@ static size_t put_table_size(uint8_t *out, size_t size)
     return used;
 }
 
+// Into the frame that begins there, as the first thing that its block says.
+static void insert_update(h2o_buffer_t **buf, size_t frame_at, const uint8_t *update, size_t len)
+{
+    h2o_buffer_reserve(buf, len);
+    uint8_t *frame = (uint8_t *)(*buf)->bytes + frame_at;
+    uint8_t *block = frame + H2O_HTTP2_FRAME_HEADER_SIZE;
+    memmove(block + len, block, (*buf)->size - frame_at - H2O_HTTP2_FRAME_HEADER_SIZE);
+    memcpy(block, update, len);
+    h2o_http2_encode24u(frame, h2o_http2_decode24u(frame) + (uint32_t)len);
+    (*buf)->size += len;
+}
+
 void h2o_hpack_flatten_response(h2o_buffer_t **buf, h2o_hpack_header_table_t *table,
                                 uint32_t stream_id, size_t max_frame_size, h2o_res_t *res,
                                 h2o_timestamp_t *ts, const h2o_iovec_t *server_name,
@@ -375,24 +388,20 @@ void h2o_hpack_flatten_response(h2o_buffer_t **buf, h2o_hpack_header_table_t *ta
 {
     h2o_http2_conn_t *h2 = H2O_STRUCT_FROM_MEMBER(h2o_http2_conn_t, _output_header_table, table);
     struct guard *g = &conn_of_http2(h2)->guard;
-    size_t start = (*buf)->size;
+    uint8_t update[8];
+    size_t start = (*buf)->size, update_len = 0;
+    if (g->table_changed)
+        update_len = put_table_size(update, table->hpack_capacity);
+    g->table_changed = false;
+    // A long block fills its first frame: the update must find room there.
+    max_frame_size -= update_len;
+    bool spelled = ids_take(res, max_frame_size);
     real.flatten_response(buf, table, stream_id, max_frame_size, res, ts, server_name,
                           content_length);
-    if (!g->table_changed)
-        return;
-    g->table_changed = false;
-    uint8_t update[8];
-    size_t len = put_table_size(update, table->hpack_capacity);
-    h2o_buffer_reserve(buf, len);
-    uint8_t *frame = (uint8_t *)(*buf)->bytes + start;
-    uint8_t *block = frame + H2O_HTTP2_FRAME_HEADER_SIZE;
-    size_t block_len = h2o_http2_decode24u(frame);
-    // Heads of answers are far shorter than a frame may be.
-    CM_ASSERT(block_len + len <= max_frame_size);
-    memmove(block + len, block, (*buf)->size - start - H2O_HTTP2_FRAME_HEADER_SIZE);
-    memcpy(block, update, len);
-    h2o_http2_encode24u(frame, (uint32_t)(block_len + len));
-    (*buf)->size += len;
+    if (spelled)
+        ids_spell(buf, start, res);
+    if (update_len > 0)
+        insert_update(buf, start, update, update_len);
 }
 
 // The peer may allow more than we believe: sending less is always legal.

@@ -125,10 +125,6 @@ struct call *call_begin(h2o_req_t *req);
 struct call *call_find(const h2o_req_t *req); // NULL when no handler or filter saw it
 void call_end(struct call *c);                // the request is being disposed of
 
-// ids.c
-enum { IDS = 2 };
-extern h2o_iovec_t ids_names[IDS]; // the last headers of each answer
-
 // reply.c
 // Puts status, headers and length of r into the request's response.
 void reply_prepare(struct call *c, const struct reply *r);

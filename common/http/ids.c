@@ -8,14 +8,9 @@
 // does come again, and cost more than the rest of the answer. So libh2o encodes
 // the fields before them, and they follow as literals without indexing (RFC 7541,
 // 6.2.2), which leave the table alone.
-//
-// The definition here takes the place of the library's, like those of guard.c; it
-// relies on no inner state but the layout of a HEADERS frame.
-#include <string.h>
+#include "common/http/ids.h"
 
-#include "common/http/http_private.h"
-#include "common/http/internal/h2o_http2.h"
-#include "common/http/library.h"
+#include <string.h>
 
 enum {
     FRAME_HEAD = 9,
@@ -24,13 +19,6 @@ enum {
 };
 
 h2o_iovec_t ids_names[IDS] = {{H2O_STRLIT("x-request-id")}, {H2O_STRLIT("request-id")}};
-
-static __typeof__(h2o_hpack_flatten_response) *real_flatten_response;
-
-__attribute__((constructor)) static void find_real(void)
-{
-    library_behind("h2o_hpack_flatten_response", &real_flatten_response);
-}
 
 // Does the answer end with the ids, and is its block surely one frame?
 static bool ends_with_ids(const h2o_res_t *res, size_t max_frame_size)
@@ -74,19 +62,16 @@ static void set_length(h2o_buffer_t *buf, size_t frame_at)
     head[2] = (uint8_t)len;
 }
 
-void h2o_hpack_flatten_response(h2o_buffer_t **buf, h2o_hpack_header_table_t *table,
-                                uint32_t stream_id, size_t max_frame_size, h2o_res_t *res,
-                                h2o_timestamp_t *ts, const h2o_iovec_t *server_name,
-                                size_t content_length)
+bool ids_take(h2o_res_t *res, size_t max_frame_size)
 {
-    size_t frame_at = (*buf)->size;
-    bool spelled = ends_with_ids(res, max_frame_size);
-    if (spelled)
-        res->headers.size -= IDS;
-    real_flatten_response(buf, table, stream_id, max_frame_size, res, ts, server_name,
-                          content_length);
-    if (!spelled)
-        return;
+    if (!ends_with_ids(res, max_frame_size))
+        return false;
+    res->headers.size -= IDS;
+    return true;
+}
+
+void ids_spell(h2o_buffer_t **buf, size_t frame_at, h2o_res_t *res)
+{
     append_ids(buf, res->headers.entries + res->headers.size);
     res->headers.size += IDS;
     set_length(*buf, frame_at);

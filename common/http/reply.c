@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/http/http_private.h"
+#include "common/http/ids.h"
 
 static const char *reason_of(int status)
 {
