@@ -9,6 +9,10 @@
 // one that was confirmed last comes last, so that its word counts. A key whose
 // record is newer than the catalog must be read before it is used.
 //
+// Without a catalog nothing says of which history the keys are: another one counts
+// its revisions from 0 again, and an old refusal would outlive every permission of
+// it. So they are of no use, and nobody can be served before the store is read anyway.
+//
 // A file of another prefix, database or format is somebody else's: nothing of this
 // directory is written then. A damaged one is passed over and replaced later.
 #include "services/state_load.h"
@@ -193,7 +197,7 @@ static void advance(const struct diary_files *all, struct snapshot_head *head)
 
 static int64_t newest_wall(const struct diary_files *all, const struct snapshot_head *head)
 {
-    int64_t newest = head->at.epoch != 0 ? head->confirmed.wall_ms : 0;
+    int64_t newest = head->confirmed.wall_ms;
     for (size_t i = 0; i < all->count; i++)
         if (all->items[i].diary.has_stamp && all->items[i].diary.stamp.wall_ms > newest)
             newest = all->items[i].diary.stamp.wall_ms;
@@ -249,6 +253,19 @@ static bool restore(const struct state_load *what, const struct catalog_file *f,
     return true;
 }
 
+static void load_found(const struct diary_files *diaries, struct catalog_file *file, bool found)
+{
+    struct state_loaded *out = diaries->loaded;
+    if (found) {
+        advance(diaries, &file->head);
+        int64_t seen = newest_wall(diaries, &file->head);
+        out->catalog = restore(diaries->what, file, &file->head, seen);
+        if (out->catalog)
+            replay_all(diaries, file->head.at.revision, seen);
+    }
+    out->diary_is_whole &= out->catalog;
+}
+
 void state_load(const struct state_load *what, struct state_loaded *out)
 {
     struct catalog_file file = {.records = SLICE_NONE};
@@ -263,14 +280,8 @@ void state_load(const struct state_load *what, struct state_loaded *out)
         found = open_catalog(what, STATE_CATALOG_NAME ".1", &file, &out->foreign);
     }
     if (!out->foreign) {
-        if (!found)
-            file.head.at.epoch = 0;
-        if (found)
-            advance(&diaries, &file.head);
-        int64_t seen = newest_wall(&diaries, &file.head);
-        out->catalog = found && restore(what, &file, &file.head, seen);
+        load_found(&diaries, &file, found);
         out->catalog_is_whole = out->catalog && whole;
-        replay_all(&diaries, feed_position(what->feed).revision, seen);
     }
     // Until it has been rendered too, the file as a whole is to blame.
     if (!out->catalog || !poison_begin(&what->replica->poison, file.poison))

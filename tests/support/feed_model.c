@@ -54,6 +54,8 @@ static void start_worker(struct worker *w, int number)
 {
     w->number = (uint8_t)number;
     w->bell_path = true;
+    w->isolated = false;
+    memset(w->forged, 0, sizeof(w->forged));
     w->link = 0;
     host_start(w);
     sim_push_key(w, sim_random(POLL_MS), EVENT_TICK, 0, 0);
@@ -77,6 +79,8 @@ static void start(uint64_t seed, uint64_t history)
     sim.peace_at = 0;
     draw_profile();
     store_reset();
+    for (int i = 0; i < WORKERS; i++)
+        disk_reset(&sim.disks[i]);
     for (int i = 0; i < sim.worker_count; i++)
         start_worker(&sim.workers[i], i);
     if (sim_chance(220)) {
@@ -134,8 +138,22 @@ static bool all_converged(void)
     return true;
 }
 
+// Nobody puts anything right for longer than anything may be served.
+static void night(void)
+{
+    uint32_t morning = sim.now + 2 * MAX_STALE_MS;
+    sim_trace("night");
+    for (int i = 0; i < sim.worker_count; i++)
+        for (int k = 0; k < 2 * KEYS; k++)
+            sim_push_key(&sim.workers[i], sim_random(2 * MAX_STALE_MS), EVENT_REQUEST, k % KEYS, 0);
+    while (sim.now < morning)
+        sim_step();
+}
+
 static void make_peace(void)
 {
+    if (sim_chance(20))
+        night();
     sim_trace("peace");
     sim.peace_at = sim.now;
     store_heal();

@@ -6,6 +6,7 @@
 //
 // feed_model_store.c  the store, its true history, and what happens to it
 // feed_model_net.c    time, links, delays: who hears what when
+// feed_model_disk.c   what a worker keeps, and how it starts from it
 // feed_model_host.c   the worker around the feed: catalogs, keys, fills, requests
 // feed_model_check.c  the invariants
 // feed_model.c        one history: chaos, then peace, then the reckoning
@@ -31,6 +32,7 @@ enum {
     POLL_MS = 100,
     REPAIR_WAIT_MS = 300,
     MAX_STALE_MS = 1500,
+    NOTICE_MS = 60, // until a master that was cut off knows that nobody vouches for it
     NEGATIVE_MS = 200,
     FILL_MS = 200,
     CONFIRM_MS = 20,
@@ -114,7 +116,10 @@ struct worker {
     uint8_t number;
     bool inside; // the feed is running
     bool told_up, path, bell_path;
-    uint16_t link; // number of the connection: what belongs to an older one is lost
+    bool isolated;       // it is linked to an old master, cut off from all else, that stands ...
+    int16_t isolated_at; // ... at this node ...
+    uint32_t isolated_since; // ... since then
+    uint16_t link;           // number of the connection: what belongs to an older one is lost
     uint32_t path_since, stalled_until;
     uint32_t last_exec, last_reply; // replies of one connection stay in order
     enum reading reading;
@@ -141,6 +146,20 @@ struct worker {
     int last_head;      // its node; -1 = none
     int told;           // node of the last report in state live; -1 = the last was in another
     enum verdict verdicts[KEYS]; // of the last request
+};
+
+// What is on disk: two generations of the catalog, and the diary.
+struct disk {
+    struct {
+        int16_t at; // node; -1 = none
+        uint64_t epoch;
+        uint16_t live[MODELS];
+    } catalogs[2]; // the newest first
+    struct entry entries[KEYS];
+    uint32_t confirmed; // as of the entries that are verified
+    int16_t at;         // where the feed stood then; -1 = nowhere
+    uint64_t epoch;
+    uint16_t denied[KEYS]; // the checker's: what is in the diary
 };
 
 // --------------------------------------------------------------------- events
@@ -171,6 +190,7 @@ struct event {
     uint8_t count; // log: entries; scan: the next page; ask: the key
     uint16_t link, turn;
     uint16_t after; // log: the revision; scan: the page
+    bool confirms;  // head
     int16_t node;   // head and key: the answer; -1 = none. bell: -1 = forged
     union {
         int16_t nodes[PAGE];
@@ -197,6 +217,8 @@ enum fault {
     FAULT_BELL_CUT,
     FAULT_STALL,
     FAULT_CRASH,
+    FAULT_LOSE_DISK, // a crash may take the newest catalog with it, or all
+    FAULT_ISOLATE,   // a worker is left alone with an old master
     FAULT_FORGE,
     FAULT_GARBLE_LOG, // an answer comes damaged
     FAULTS
@@ -220,6 +242,7 @@ struct sim {
 
     int worker_count;
     struct worker workers[WORKERS];
+    struct disk disks[WORKERS];
 
     uint32_t peace_at;                             // since then no more chaos; 0 = not yet
     uint32_t faults;                               // kinds that this history has
@@ -227,7 +250,7 @@ struct sim {
     uint32_t log_page, scan_page;
     int chaos_left;
     // Over all runs.
-    uint64_t steps, passed, refused;
+    uint64_t steps, passed, refused, restored, distrusted, accepted;
     struct feed_counters totals;
 };
 
@@ -290,6 +313,14 @@ void host_link(struct worker *w, bool up);
 void host_tick(struct worker *w);
 void host_bell(struct worker *w, const struct event *e);
 void host_confirm(struct worker *w);
+
+// Disk.
+void disk_reset(struct disk *d);
+void disk_note(struct worker *w); // the diary: what the worker knows of keys now
+void disk_denied(struct worker *w, int key, uint16_t revision);
+void disk_settled(struct worker *w); // the feed has returned: a time to write
+void disk_lose(struct worker *w);    // a part of it
+void disk_load(struct worker *w);    // into a worker that has just started
 
 // Check.
 void check_settled(struct worker *w);

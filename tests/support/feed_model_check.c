@@ -166,7 +166,7 @@ static uint32_t undisturbed_since(const struct worker *w)
     const struct store *s = &sim.store;
     uint32_t since = s->fault_at + REPAIR_WAIT_MS + 3 * POLL_MS;
     if (s->foreign || s->newer || s->garbled || s->corrupt >= 0 || s->head < 0 || !w->path ||
-        !w->told_up || !is_ours(w, s->head))
+        w->isolated || !w->told_up || !is_ours(w, s->head))
         return NEVER;
     if (w->path_since > since)
         since = w->path_since;
@@ -178,7 +178,8 @@ static void check_bounds(const struct worker *w, int key)
     uint32_t bad = sim.store.bad_since[key], since = undisturbed_since(w);
     if (bad == NEVER)
         return;
-    sim_require(sim.now <= bad + MAX_STALE_MS, w, "passed: key %d is bad since %u", key, bad);
+    sim_require(sim.now <= bad + MAX_STALE_MS + NOTICE_MS, w, "passed: key %d is bad since %u", key,
+                bad);
     if (since == NEVER)
         return;
     uint32_t bound = 3 * POLL_MS + 48 * sim.delay_max;
@@ -199,6 +200,8 @@ void check_passed(struct worker *w, int key)
     sim_require(e->unverified || e->revision == truth->keys[key].revision, w,
                 "passed: key %d with record %u, but it is at %u", key, e->revision,
                 truth->keys[key].revision);
+    sim_require(!feed_is_from_disk(w->feed) || e->revision <= node_of(w->at)->revision, w,
+                "passed: key %d is newer than the catalog from disk", key);
     sim_require(e->revision > w->denied[key], w, "passed: key %d was denied at %u", key,
                 w->denied[key]);
     check_bounds(w, key);

@@ -138,6 +138,9 @@ static void key_changed(void *ctx, const struct secret_digest *digest, bool deny
     mark_fill(w, k);
     if (w->in_log && revision > w->noted[k])
         w->noted[k] = (uint16_t)revision;
+    disk_note(w);
+    if (deny)
+        disk_denied(w, k, (uint16_t)revision);
 }
 
 static void keys_unverified(void *ctx)
@@ -184,15 +187,18 @@ void host_evict(struct worker *w, int key)
 
 void host_start(struct worker *w)
 {
-    uint8_t number = w->number;
-    bool bell_path = w->bell_path;
-    uint16_t link = w->link;
+    const struct worker before = *w;
     memset(w, 0, sizeof(*w));
-    w->number = number;
-    w->bell_path = bell_path;
-    w->link = link;
+    w->number = before.number;
+    w->bell_path = before.bell_path;
+    w->link = before.link;
+    w->isolated = before.isolated;
+    w->isolated_at = before.isolated_at;
+    w->isolated_since = before.isolated_since;
+    memcpy(w->forged, before.forged, sizeof(w->forged)); // they may be on disk
     w->at = w->told = w->last_head = -1;
     w->feed = feed_create(&actions, w, REPAIR_WAIT_MS);
+    disk_load(w);
 }
 
 void host_stop(struct worker *w)
@@ -354,6 +360,7 @@ static void settled(struct worker *w)
 {
     w->inside = false;
     check_settled(w);
+    disk_settled(w);
     weigh_all(w);
 }
 
@@ -414,7 +421,8 @@ static void answer_head(struct worker *w, const struct event *e)
     sim_trace("worker %d: head status %d node %d sent %u", w->number, e->what, e->node,
               e->body.sent);
     w->last_sent = e->body.sent;
-    w->last_head = status == HEAD_OK ? e->node : -1;
+    if (e->confirms)
+        w->last_head = status == HEAD_OK ? e->node : -1;
     if (status == HEAD_OK) {
         const struct node *n = node_of(e->node);
         head.format = HEAD_FORMAT;
@@ -426,7 +434,8 @@ static void answer_head(struct worker *w, const struct event *e)
         head.digest = n->digest;
         head.models = n->models;
     }
-    feed_on_head(w->feed, status, &head, e->body.sent, true);
+    feed_on_head(w->feed, status, &head, e->body.sent, e->confirms);
+    sim.distrusted += !e->confirms;
 }
 
 // e->what: 0 whole; 1..count: that entry's operations are damaged; above: it could

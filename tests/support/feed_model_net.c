@@ -119,12 +119,22 @@ void net_ask_key(struct worker *w, int key, uint16_t turn)
     ask(w, READ_KEY, 0, key, turn);
 }
 
+// What that worker finds at the end of its link: a node, or -1.
+static int view_of(const struct worker *w, enum head_status *status)
+{
+    if (!w->isolated)
+        return store_view(status);
+    *status = HEAD_OK;
+    return w->isolated_at;
+}
+
 static struct event answer_head(struct worker *w, const struct event *q)
 {
     struct event a = new_event(later(&w->last_reply), EVENT_ANSWER_HEAD, w);
     enum head_status status;
-    a.node = (int16_t)store_view(&status);
+    a.node = (int16_t)view_of(w, &status);
     a.what = (uint8_t)status;
+    a.confirms = !w->isolated || sim.now < w->isolated_since + NOTICE_MS;
     a.body.sent = q->body.sent;
     return a;
 }
@@ -134,8 +144,10 @@ static struct event answer_log(struct worker *w, const struct event *q)
     const struct store *s = &sim.store;
     struct event a = new_event(later(&w->last_reply), EVENT_ANSWER_LOG, w);
     a.after = q->after;
-    for (int i = s->log_first; i < s->log_end && a.count < sim.log_page && !s->foreign; i++)
-        if (node_of(s->log[i])->revision > q->after)
+    for (int i = s->log_first;
+         i < s->log_end && a.count < sim.log_page && (!s->foreign || w->isolated); i++)
+        if (node_of(s->log[i])->revision > q->after &&
+            (!w->isolated || node_is_before(s->log[i], w->isolated_at)))
             a.body.nodes[a.count++] = s->log[i];
     if ((sim.faults & 1U << FAULT_GARBLE_LOG) != 0 && sim.peace_at == 0 && sim_chance(40))
         a.what = (uint8_t)(1 + sim_random(2U * a.count + 1)); // see host_answer
@@ -146,12 +158,12 @@ static struct event answer_scan(struct worker *w, const struct event *q)
 {
     const struct store *s = &sim.store;
     struct event a = new_event(later(&w->last_reply), EVENT_ANSWER_SCAN, w);
-    int n = s->foreign ? sim.foreign_node : s->models;
+    int n = w->isolated ? w->isolated_at : s->foreign ? sim.foreign_node : s->models;
     uint32_t m = q->after, end = m + sim.scan_page;
     if (m > 0 && sim_chance(50))
         m = sim_random(m); // a page may repeat records
     for (; m < end && m < MODELS && n >= 0; m++)
-        if (s->foreign || (int)m != s->corrupt)
+        if (s->foreign || w->isolated || (int)m != s->corrupt)
             a.body.versions[m] = node_of(n)->version[m];
     a.count = (uint8_t)end;
     a.what = end >= MODELS;
@@ -162,7 +174,7 @@ static struct event answer_key(struct worker *w, const struct event *q)
 {
     struct event a = new_event(later(&w->last_reply), EVENT_ANSWER_KEY, w);
     enum head_status status;
-    int n = store_view(&status);
+    int n = view_of(w, &status);
     a.node = status == HEAD_OK ? (int16_t)n : -1;
     a.what = q->count;
     a.turn = q->turn;
@@ -203,7 +215,7 @@ void net_ring(int n)
     e.body.bell.denies = node->bell_denies;
     for (int i = 0; i < sim.worker_count; i++) {
         struct worker *w = &sim.workers[i];
-        if (!w->bell_path || sim_chance(sim.bell_loss))
+        if (!w->bell_path || w->isolated || sim_chance(sim.bell_loss))
             continue;
         send_bell(w, &e);
         if (sim_chance(40))
@@ -249,16 +261,36 @@ static void wake(struct worker *w)
         w->stalled_until = sim.now;
 }
 
+// A part of the network goes, with the master of yesterday and this worker in it.
+static void isolate(struct worker *w)
+{
+    if (w->isolated) {
+        w->isolated = false;
+        net_cut(w, sim_random(60));
+    } else if (sim.store.head >= 0 && !sim.store.foreign && w->path) {
+        w->isolated = true;
+        w->isolated_at = (int16_t)sim.store.head;
+        w->isolated_since = sim.now;
+        sim_trace("worker %d is left alone with node %d", w->number, w->isolated_at);
+    }
+}
+
 static void crash(struct worker *w)
 {
     sim_trace("worker %d crashes", w->number);
     wake(w);
     host_stop(w);
+    if ((sim.faults & 1U << FAULT_LOSE_DISK) != 0)
+        disk_lose(w);
     host_start(w);
     w->link++;
     w->path = false;
-    struct event e = new_event(sim.now + 1 + sim_random(100), EVENT_LINK_UP, w);
+    // It may find nobody, for longer than anything may be served.
+    uint32_t down = sim_chance(200) ? sim_random(100) : 2 * MAX_STALE_MS;
+    struct event e = new_event(sim.now + 1 + down, EVENT_LINK_UP, w);
     put(&e);
+    for (int i = 0; down > 100 && i < 6; i++)
+        sim_push_key(w, sim_random(down), EVENT_REQUEST, (int)sim_random(KEYS), 0);
 }
 
 void net_fault(enum fault fault, struct worker *w)
@@ -272,6 +304,8 @@ void net_fault(enum fault fault, struct worker *w)
         sim_trace("worker %d stalls until %u", w->number, w->stalled_until);
     } else if (fault == FAULT_CRASH) {
         crash(w);
+    } else if (fault == FAULT_ISOLATE) {
+        isolate(w);
     } else if (fault == FAULT_FORGE) {
         forge(w);
     }
@@ -283,6 +317,8 @@ void net_heal(void)
         struct worker *w = &sim.workers[i];
         w->bell_path = true;
         wake(w);
+        if (w->isolated)
+            isolate(w);
         if (!w->path) // not for as long as planned
             net_cut(w, 1);
     }

@@ -252,6 +252,20 @@ static void deny_again(struct node *node, int from)
     }
 }
 
+// An operator accepts what is there instead: other models, no keys, and all that was
+// ever held named among the parents.
+static int accepted_node(void)
+{
+    int n = new_node(-1);
+    struct node *node = node_of(n);
+    for (int m = 0; m < MODELS; m++)
+        if (sim.next_version < VERSIONS && sim_chance(128))
+            set_model(node, m, sim.next_version++);
+    node->ops_len = 0;
+    sim.accepted++;
+    return n;
+}
+
 // A new epoch that continues what the store has and what the journal knows: a
 // repair, a restore and an accepted store are all this.
 void store_repair(void)
@@ -262,7 +276,8 @@ void store_repair(void)
     bool restore = s->head < 0 || s->corrupt >= 0;
     int from = restore ? s->tip : s->head;
     uint16_t revision = highest_revision();
-    int n = new_node(from);
+    bool accept = restore && sim_chance(60);
+    int n = accept ? accepted_node() : new_node(from);
     struct node *node = node_of(n);
     node->revision = (uint16_t)(revision + 1 + sim_random(2));
     node->epoch = new_epoch();
@@ -273,7 +288,8 @@ void store_repair(void)
     for (int other = n - 1; other >= 0; other--) // histories that were begun by mistake
         if (other != sim.foreign_node)
             add_parent(node, node_of(other)->epoch);
-    deny_again(node, from);
+    if (!accept)
+        deny_again(node, from);
     if (restore || sim_chance(128))
         s->log_first = s->log_end; // it may leave the log to those who come after
     else
