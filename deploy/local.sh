@@ -8,6 +8,9 @@
 # Everything that it keeps lies in CM_DATA_DIR (default .local): Redis' append-only
 # file, logs, pids, the admin token, the demo key and local.env. A second start
 # finds them there. It does not restart a Redis that dies.
+#
+# CM_TLS_CERT_FILE and CM_TLS_KEY_FILE turn TLS on, on CM_TLS_LISTEN; where that is
+# set without them, a certificate for localhost is made.
 set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -15,6 +18,7 @@ data=${CM_DATA_DIR:-$root/.local}
 case $data in /*) ;; *) data=$PWD/$data ;; esac
 redis_port=${CM_REDIS_PORT:-6390}
 listen=${CM_LISTEN:-0.0.0.0:8080}
+tls_listen=${CM_TLS_LISTEN:-0.0.0.0:8443}
 ops=${CM_OPS_LISTEN:-127.0.0.1:9090}
 admin=${CM_ADMIN_LISTEN:-127.0.0.1:9180}
 admin_ops=${CM_ADMIN_OPS_LISTEN:-127.0.0.1:9190}
@@ -156,6 +160,16 @@ maxmemory-policy noeviction
 CONF
 }
 
+# A certificate of our own is enough to try TLS with.
+prepare_tls() {
+    if [ -n "${CM_TLS_LISTEN:-}" ] && [ -z "${CM_TLS_CERT_FILE:-}${CM_TLS_KEY_FILE:-}" ]; then
+        export CM_TLS_CERT_FILE="$data/tls.crt" CM_TLS_KEY_FILE="$data/tls.key"
+        [ -s "$CM_TLS_CERT_FILE" ] || openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 \
+            -nodes -days 3650 -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1 \
+            -keyout "$CM_TLS_KEY_FILE" -out "$CM_TLS_CERT_FILE" 2>/dev/null
+    fi
+}
+
 # --- starting
 
 launch() {
@@ -190,7 +204,7 @@ start_all() {
     export CM_REDIS_URL="redis://127.0.0.1:$redis_port"
     export CM_REDIS_PASSWORD_FILE="$data/redis.password"
     export CM_ADMIN_TOKENS_FILE="$data/admin.tokens"
-    export CM_LISTEN="$listen" CM_OPS_LISTEN="$ops"
+    export CM_LISTEN="$listen" CM_TLS_LISTEN="$tls_listen" CM_OPS_LISTEN="$ops"
     export CM_ADMIN_LISTEN="$admin" CM_ADMIN_OPS_LISTEN="$admin_ops"
     export CM_WORKERS="${CM_WORKERS:-2}"
     launch redis redis-server "$data/redis.conf"
@@ -229,11 +243,19 @@ write_env() {
 CM_URL=http://$(reach "$listen")
 CM_ADMIN_URL=http://$(reach "$admin")
 CM_OPS_URL=http://$(reach "$ops")
-CM_ADMIN_TOKEN=$(cat "$data/admin.token")
+${CM_TLS_CERT_FILE:+CM_TLS_URL=https://$(reach "$tls_listen")
+}CM_ADMIN_TOKEN=$(cat "$data/admin.token")
 CM_DEMO_KEY=$(cat "$data/demo.key")
 CM_REDIS_URL=redis://:$(cat "$data/redis.password")@127.0.0.1:$redis_port
 ENV
     mv "$data/local.env.new" "$data/local.env"
+}
+
+# -k where the certificate is somebody else's: its name is not this address.
+tls_line() {
+    trust=-k
+    [ "$CM_TLS_CERT_FILE" != "$data/tls.crt" ] || trust="--cacert $data/tls.crt"
+    printf '%s' "curl -s $trust \"\$CM_TLS_URL/v1/models\" -H \"Authorization: Bearer \$CM_DEMO_KEY\""
 }
 
 print_lines() {
@@ -245,7 +267,8 @@ ready. These lines work as they are, from any directory:
   curl -s "\$CM_URL/v1/models" -H "Authorization: Bearer \$CM_DEMO_KEY"
   curl -s "\$CM_URL/v1/models/deepseek%2Fdeepseek-v4-pro" -H "Authorization: Bearer \$CM_DEMO_KEY"
   curl -s "\$CM_URL/v1/models/claude-opus-4-9" -H "x-api-key: \$CM_DEMO_KEY"
-  curl -s "\$CM_ADMIN_URL/admin/v1/fleet" -H "Authorization: Bearer \$CM_ADMIN_TOKEN"
+${CM_TLS_CERT_FILE:+  $(tls_line)
+}  curl -s "\$CM_ADMIN_URL/admin/v1/fleet" -H "Authorization: Bearer \$CM_ADMIN_TOKEN"
   curl -s "\$CM_OPS_URL/readyz"
 
 logs: $data/log
@@ -264,6 +287,7 @@ run() {
     install_packages
     build
     write_secrets
+    prepare_tls
     start_all
     seed
     write_env

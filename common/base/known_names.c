@@ -17,6 +17,6 @@ const char *const known_names[] = {
     "CM_LOG_KEEP",
     // deploy/local.sh and what it writes
     "CM_ADMIN_TOKEN", "CM_ADMIN_URL", "CM_DATA_DIR", "CM_DEMO_KEY", "CM_OPS_URL", "CM_REDIS_PORT",
-    "CM_URL"};
+    "CM_TLS_URL", "CM_URL"};
 
 const size_t known_names_count = CM_ARRAY_LEN(known_names);

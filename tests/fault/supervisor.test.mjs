@@ -52,6 +52,9 @@ test('rolling restarts under every kind of load lose nothing', { timeout: 900000
     }
     const result = await clients.stop();
     assert.deepEqual(result.failed, []);
+    // HTTP/1 cannot say that a request came too late on a kept connection; HTTP/2 can.
+    for (const [kind, { lost }] of Object.entries(result.kinds))
+      assert.ok(lost === 0 || kind.startsWith('HTTP/1 keep-alive'), describe(result));
     assert.ok(Object.values(result.kinds).every(({ answered }) => answered > 0), describe(result));
     const left = events(stack, 'left').filter((e) => e.instance !== 'ops');
     assert.equal(left.length, 2 * rolls);

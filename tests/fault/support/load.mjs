@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Honest clients of every kind, each with one request at a time, until they are
-// told to stop. What a client may do, it does: a request on a connection that had
-// been used before, or had been told to end, and that ended without a byte of an
-// answer, is sent again (RFC 9110, 9.2.2; RFC 9113, 8.7). Those are counted apart.
+// told to stop. What a client may do, it does: a request that was not looked at
+// (HTTP/2 says so), or whose connection had been used before and ended without a
+// byte of an answer, is sent again (RFC 9113, 8.7; RFC 9110, 9.2.2). Those are
+// counted apart, as `refused` and `lost`.
 import http from 'node:http';
 import http2 from 'node:http2';
 import https from 'node:https';
@@ -10,7 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 const LOOSE = { rejectUnauthorized: false };
 
-// {status} or an error whose `again` says whether the request may be repeated.
+// {status} or an error whose `again` says why the request may be repeated, if so.
 function once(get, url, options) {
   return new Promise((done, fail) => {
     const req = get(url, options, (res) => {
@@ -20,7 +21,7 @@ function once(get, url, options) {
       res.on('end', () => done({ status: res.statusCode, length }));
     });
     req.setTimeout(20000, () => req.destroy(new Error('timeout')));
-    req.on('error', (error) => fail(Object.assign(error, { again: req.reusedSocket && !req.res })));
+    req.on('error', (error) => fail(Object.assign(error, { again: req.reusedSocket && !req.res ? 'lost' : undefined })));
   });
 }
 
@@ -56,9 +57,11 @@ function overHttp2(base, path, headers) {
       stream.on('close', () => {
         if (!error && status !== undefined && stream.rstCode === 0) return done({ status, length });
         error ??= new Error(`stream ended with ${stream.rstCode}, status ${status}`);
-        const unseen = stream.rstCode === http2.constants.NGHTTP2_REFUSED_STREAM || stream.id === undefined ||
+        const refused = stream.rstCode === http2.constants.NGHTTP2_REFUSED_STREAM || stream.id === undefined ||
           (mine.last !== undefined && stream.id > mine.last);
-        return fail(Object.assign(error, { again: status === undefined && unseen }));
+        const lost = stream.id > 1 && (mine.destroyed || error.code === 'ECONNRESET');
+        error.again = status !== undefined ? undefined : refused ? 'refused' : lost ? 'lost' : undefined;
+        return fail(error);
       });
       stream.end();
     }),
@@ -73,7 +76,7 @@ const KINDS = {
 };
 
 // Starts `each` clients of every kind on every base URL. stop() resolves to
-// {kinds: {name: {answered, again}}, failed: [{kind, error, began, ended}]}.
+// {kinds: {name: {answered, refused, lost}}, failed: [{kind, error, began, ended}]}.
 export function startLoad({ bases, path, headers, each = 2, expect = 200, pauseMs = 0 }) {
   const result = { kinds: {}, failed: [] };
   let going = true;
@@ -86,7 +89,7 @@ export function startLoad({ bases, path, headers, each = 2, expect = 200, pauseM
         if (status !== expect) throw new Error(`status ${status}`);
         counts.answered++;
       } catch (error) {
-        if (error.again) counts.again++;
+        if (error.again) counts[error.again]++;
         else result.failed.push({ kind: name, error: error.code ?? error.message, began, ended: performance.now() });
       }
       if (pauseMs) await sleep(pauseMs);
@@ -96,7 +99,7 @@ export function startLoad({ bases, path, headers, each = 2, expect = 200, pauseM
   for (const base of bases)
     for (const [kind, make] of Object.entries(KINDS)) {
       const name = `${kind} ${base.startsWith('https') ? 'TLS' : 'clear'}`;
-      const counts = result.kinds[name] = { answered: 0, again: 0 };
+      const counts = result.kinds[name] = { answered: 0, refused: 0, lost: 0 };
       for (let i = 0; i < each; i++) clients.push(run(name, make(base, path, headers), counts));
     }
   return {
@@ -106,4 +109,5 @@ export function startLoad({ bases, path, headers, each = 2, expect = 200, pauseM
 }
 
 export const describe = (result) => Object.entries(result.kinds)
-  .map(([name, { answered, again }]) => `${name} ${answered}${again ? ` (+${again} sent again)` : ''}`).join(', ');
+  .map(([name, { answered, refused, lost }]) => `${name} ${answered}${refused ? ` (${refused} sent again: refused)` : ''}${
+    lost ? ` (${lost} sent again: lost)` : ''}`).join(', ');

@@ -12,9 +12,21 @@ check_compose() {
         ok "compose-config ($*)"
         yaml_to_json "$tmp/compose.yml" | jq '.[0]' >"$tmp/compose.json"
         apply "" compose.jq "$tmp/compose.json"
+        check_compose_tls "$@"
     else
         bad "compose-config ($*)" "$(oneline <"$tmp/err")"
     fi
+}
+
+# What deploy/compose.tls.yml adds, put together as it says.
+check_compose_tls() {
+    why=
+    "$@" -f docker-compose.yml -f deploy/compose.tls.yml config >"$tmp/compose-tls.yml" 2>"$tmp/err" ||
+        why=$(oneline <"$tmp/err")
+    result compose-tls-config "$why"
+    haproxy -c -f deploy/haproxy/haproxy.cfg -f deploy/haproxy/tls.cfg >"$tmp/out" 2>&1 && why= || why="refused: "
+    why=$why$(grep -E '^\[(WARNING|ALERT)\]' "$tmp/out" | oneline)
+    result haproxy-tls-config "$why"
 }
 
 # is_our_error FILE: an error object as the public API words it.

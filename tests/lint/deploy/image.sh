@@ -17,7 +17,7 @@ check_dockerfile() {
     for target in cm-models cm-admin; do
         stage=$(awk -v t="$target" '$1 == "FROM" { on = ($4 == t) } on' "$file")
         echo "$stage" | grep -Eq "^ENTRYPOINT \\[\"/usr/local/bin/$target\"\\]$" || why="$why $target: no exec-form ENTRYPOINT;"
-        echo "$stage" | grep -Eq '^EXPOSE [0-9]+ [0-9]+$' || why="$why $target: EXPOSE;"
+        echo "$stage" | grep -Eq '^EXPOSE( [0-9]+)+$' || why="$why $target: EXPOSE;"
         echo "$stage" | grep -Eq '^ *CMD \["cm-health"' || why="$why $target: HEALTHCHECK;"
         echo "$stage" | grep -q 'org.opencontainers.image.title' || why="$why $target: title;"
         echo "$stage" | grep -q '^FROM runtime AS ' || why="$why $target: not from runtime;"

@@ -31,7 +31,7 @@ read_base() {
 
 check_kubernetes() {
     why=
-    for dir in base components/redis-dev overlays/dev; do
+    for dir in base components/redis-dev components/tls overlays/dev; do
         for file in "deploy/kubernetes/$dir"/*.yaml; do
             name=$(basename "$file")
             [ "$name" = kustomization.yaml ] || grep -Eqx " *- $name" "deploy/kubernetes/$dir/kustomization.yaml" ||
