@@ -10,14 +10,13 @@
 // A request whose body is too large is answered before the body is here, which
 // libh2o does not know: it would reset the stream as "refused", which clients
 // take for an invitation to try again. We hand it the request as if it ended
-// there, remember the call as early, swallow what still comes of the body, and
-// close the stream by RST_STREAM(NO_ERROR) behind the answer (RFC 9113, 8.1).
+// there, remember the call as early, and swallow what still comes of the body,
+// beyond the answer too. RST_STREAM(NO_ERROR) behind the answer (RFC 9113, 8.1)
+// comes only when that is too much: there are clients, curl 7.88 among them, that
+// throw the answer away with it.
 #include "common/http/guard.h"
 
-#include <string.h>
-
 #include "common/http/http_private.h"
-#include "common/http/ids.h"
 #include "common/http/internal/h2o_http2.h"
 #include "common/http/library.h"
 
@@ -35,12 +34,13 @@ enum {
     IDLE_FRAMES_A_SECOND = 100,
     // Request bodies in the making, in largest ones.
     BODIES_MAX = 8,
+    // Unwanted bodies of a connection that are read to their end.
+    SWALLOW_MAX = 16 * 1024 * 1024,
     // The largest initial window that is believed, and the window of a stream that
     // has nothing more to send: greater, so that no change of the former ever
     // brings it down to 0.
     WINDOW_MAX = 1 << 29,
     WINDOW_DONE = WINDOW_MAX + 1,
-    TABLE_MAX = 4096,
     UNKNOWN_FRAME = H2O_HTTP2_FRAME_TYPE_CONTINUATION + 1
 };
 
@@ -53,6 +53,12 @@ void guard_forgive(struct guard *g, uint64_t ms)
 {
     pay_back(&g->resets, (unsigned)(RESETS_A_SECOND * ms / 1000));
     pay_back(&g->idle_frames, (unsigned)(IDLE_FRAMES_A_SECOND * ms / 1000));
+}
+
+void guard_block_came(struct guard *g)
+{
+    g->blocks++;
+    pay_back(&g->idle_frames, IDLE_FRAMES_A_REQUEST);
 }
 
 void guard_call_began(struct guard *g, const struct call *c)
@@ -72,34 +78,36 @@ void guard_call_ended(struct guard *g, const struct call *c)
 #if CM_HTTP2_GUARD
 
 static struct {
-    __typeof__(h2o_hpack_parse_headers) *parse_headers;
     __typeof__(h2o_http2_update_peer_settings) *update_peer_settings;
     __typeof__(h2o_http2_stream_send_pending_data) *send_pending_data;
     __typeof__(h2o_http2_stream_reset) *stream_reset;
     __typeof__(h2o_http2_decode_frame) *decode_frame;
     __typeof__(h2o_http2_conn_register_for_proceed_callback) *register_for_proceed;
-    __typeof__(h2o_hpack_flatten_response) *flatten_response;
 } real;
 
 __attribute__((constructor)) static void find_real(void)
 {
-    library_behind("h2o_hpack_parse_headers", &real.parse_headers);
     library_behind("h2o_http2_update_peer_settings", &real.update_peer_settings);
     library_behind("h2o_http2_stream_send_pending_data", &real.send_pending_data);
     library_behind("h2o_http2_stream_reset", &real.stream_reset);
     library_behind("h2o_http2_decode_frame", &real.decode_frame);
     library_behind("h2o_http2_conn_register_for_proceed_callback", &real.register_for_proceed);
-    library_behind("h2o_hpack_flatten_response", &real.flatten_response);
+}
+
+bool guard_is_in_place(void)
+{
+    static const char *const names[] = {"h2o_http2_update_peer_settings",
+                                        "h2o_http2_stream_send_pending_data",
+                                        "h2o_http2_stream_reset",
+                                        "h2o_http2_decode_frame",
+                                        "h2o_http2_conn_register_for_proceed_callback",
+                                        NULL};
+    return guard_hpack_is_in_place() && library_is_overruled(names);
 }
 
 static struct conn *conn_of_http2(const h2o_http2_conn_t *h2)
 {
     return h2->sock->on_close.data;
-}
-
-static h2o_http2_stream_t *stream_of(h2o_req_t *req)
-{
-    return H2O_STRUCT_FROM_MEMBER(h2o_http2_stream_t, req, req);
 }
 
 // -- early answers ----------------------------------------------------------
@@ -110,19 +118,11 @@ static struct call *find_early(const struct conn *conn, uint32_t stream_id)
         return NULL;
     for (h2o_linklist_t *at = conn->calls.next; at != &conn->calls; at = at->next) {
         struct call *c = H2O_STRUCT_FROM_MEMBER(struct call, link, at);
-        if (c->early && stream_of(c->req)->stream_id == stream_id)
+        if (c->early &&
+            H2O_STRUCT_FROM_MEMBER(h2o_http2_stream_t, req, c->req)->stream_id == stream_id)
             return c;
     }
     return NULL;
-}
-
-// DATA that libh2o does not get to see has been taken all the same.
-static void credit(h2o_http2_conn_t *h2, const h2o_http2_frame_t *frame)
-{
-    if (frame->length == 0)
-        return;
-    h2o_http2_encode_window_update_frame(&h2->_write.buf, 0, (int32_t)frame->length);
-    h2o_http2_conn_request_write(h2);
 }
 
 // libh2o does nothing about it: the acknowledgement of settings.
@@ -134,10 +134,63 @@ static void make_void(h2o_http2_frame_t *frame)
     frame->length = 0;
 }
 
+// DATA that libh2o does not get to see has been taken all the same.
+static void credit(h2o_http2_conn_t *h2, const h2o_http2_frame_t *frame)
+{
+    if (frame->length == 0)
+        return;
+    h2o_http2_encode_window_update_frame(&h2->_write.buf, 0, (int32_t)frame->length);
+    h2o_http2_conn_request_write(h2);
+}
+
+static uint32_t *find_upload(struct guard *g, uint32_t stream_id)
+{
+    for (size_t i = 0; i < GUARD_UPLOADS_MAX; i++)
+        if (g->uploads[i] == stream_id)
+            return &g->uploads[i];
+    return NULL;
+}
+
+static void ask_to_stop(h2o_http2_conn_t *h2, uint32_t stream_id)
+{
+    h2o_http2__encode_rst_stream_frame(&h2->_write.buf, stream_id, 0);
+    h2o_http2_conn_request_write(h2);
+}
+
+// The answer is out, the body is not in.
 static void end_early(h2o_http2_conn_t *h2, const h2o_http2_stream_t *stream)
 {
-    if (find_early(conn_of_http2(h2), stream->stream_id) != NULL)
+    struct conn *conn = conn_of_http2(h2);
+    if (find_early(conn, stream->stream_id) == NULL)
+        return;
+    uint32_t *place = find_upload(&conn->guard, 0);
+    if (place != NULL)
+        *place = stream->stream_id;
+    else
         h2o_http2__encode_rst_stream_frame(&h2->_write.buf, stream->stream_id, 0);
+}
+
+// False when somebody wants it.
+static bool swallow(struct conn *conn, h2o_http2_conn_t *h2, h2o_http2_frame_t *frame)
+{
+    struct guard *g = &conn->guard;
+    struct call *c = find_early(conn, frame->stream_id);
+    uint32_t *upload = frame->stream_id == 0 ? NULL : find_upload(g, frame->stream_id);
+    if (c == NULL && upload == NULL)
+        return false;
+    bool is_last = (frame->flags & H2O_HTTP2_FRAME_FLAG_END_STREAM) != 0;
+    g->swallowed += frame->length;
+    if (c != NULL && is_last) {
+        c->early = false;
+        g->early--;
+    } else if (upload != NULL && (is_last || g->swallowed > SWALLOW_MAX)) {
+        *upload = 0;
+        if (!is_last)
+            ask_to_stop(h2, frame->stream_id);
+    }
+    credit(h2, frame);
+    make_void(frame);
+    return true;
 }
 
 // -- frames -----------------------------------------------------------------
@@ -153,11 +206,8 @@ static uint32_t data_length(const h2o_http2_frame_t *frame)
 static int take_data(struct conn *conn, h2o_http2_conn_t *h2, h2o_http2_frame_t *frame)
 {
     const size_t max_body = conn->server->options.max_body;
-    if (find_early(conn, frame->stream_id) != NULL) {
-        credit(h2, frame);
-        make_void(frame);
+    if (swallow(conn, h2, frame))
         return 0;
-    }
     h2o_http2_stream_t *stream = h2o_http2_conn_get_stream(h2, frame->stream_id);
     if (stream == NULL || stream->state != H2O_HTTP2_STREAM_STATE_RECV_BODY)
         return 0;
@@ -173,6 +223,13 @@ static int take_data(struct conn *conn, h2o_http2_conn_t *h2, h2o_http2_frame_t 
     frame->length = 0;
     frame->flags = H2O_HTTP2_FRAME_FLAG_END_STREAM;
     return 0;
+}
+
+static void take_reset(struct guard *g, uint32_t stream_id)
+{
+    uint32_t *upload = stream_id == 0 ? NULL : find_upload(g, stream_id);
+    if (upload != NULL)
+        *upload = 0;
 }
 
 // A draining connection has named the last stream that it will answer; the client
@@ -210,7 +267,6 @@ static bool is_idle(const h2o_http2_frame_t *frame)
         return frame->length == 0 && (frame->flags & (H2O_HTTP2_FRAME_FLAG_END_STREAM |
                                                       H2O_HTTP2_FRAME_FLAG_END_HEADERS)) == 0;
     case H2O_HTTP2_FRAME_TYPE_HEADERS:
-    case H2O_HTTP2_FRAME_TYPE_RST_STREAM:
         return false;
     default:
         return true;
@@ -229,6 +285,9 @@ static int take_frame(struct conn *conn, h2o_http2_conn_t *h2, h2o_http2_frame_t
         return take_data(conn, h2, frame);
     case H2O_HTTP2_FRAME_TYPE_HEADERS:
         take_headers(conn, frame);
+        return 0;
+    case H2O_HTTP2_FRAME_TYPE_RST_STREAM:
+        take_reset(g, frame->stream_id);
         return 0;
     case H2O_HTTP2_FRAME_TYPE_CONTINUATION:
         return take_continuation(conn, h2, frame);
@@ -255,166 +314,21 @@ ssize_t h2o_http2_decode_frame(h2o_http2_frame_t *frame, const uint8_t *src, siz
     return error != 0 ? error : taken;
 }
 
-// -- header blocks ----------------------------------------------------------
-
-static const uint8_t *skip_integer(const uint8_t *at, const uint8_t *end, unsigned bits,
-                                   uint32_t *value)
-{
-    uint32_t full = (1U << bits) - 1;
-    *value = *at++ & full;
-    if (*value < full)
-        return at;
-    for (unsigned shift = 0; at < end && shift < 28; shift += 7) {
-        *value += (uint32_t)(*at & 127) << shift;
-        if ((*at++ & 128) == 0)
-            return at;
-    }
-    return end;
-}
-
-static const uint8_t *skip_string(const uint8_t *at, const uint8_t *end)
-{
-    uint32_t len;
-    if (at == end)
-        return end;
-    at = skip_integer(at, end, 7, &len);
-    return len < (size_t)(end - at) ? at + len : end;
-}
-
-// How many fields a block has (RFC 7541, 6), before anything is made of them: an
-// index is one byte, and costs libh2o a hundred. A broken block is the parser's to
-// refuse.
-static unsigned count_fields(const uint8_t *at, const uint8_t *end)
-{
-    unsigned count = 0;
-    while (at < end && count <= GUARD_FIELDS_MAX) {
-        uint32_t index;
-        uint8_t kind = *at;
-        bool is_indexed = kind >= 0x80, is_size = !is_indexed && (kind & 0xE0) == 0x20;
-        at = skip_integer(at, end, is_indexed ? 7 : is_size ? 5 : kind >= 0x40 ? 6 : 4, &index);
-        if (!is_indexed && !is_size) {
-            if (index == 0)
-                at = skip_string(at, end);
-            at = skip_string(at, end);
-        }
-        count += !is_size;
-    }
-    return count;
-}
-
-// The request ends here for libh2o, whatever body may come.
-static void refuse(struct conn *conn, h2o_http2_stream_t *stream, int status, size_t *length)
-{
-    conn->refuse = (struct refusal){.status = status, .early = stream->_req_body != NULL};
-    if (stream->_req_body != NULL)
-        h2o_buffer_dispose(&stream->_req_body);
-    *length = SIZE_MAX;
-}
-
-static bool is_well_formed(const h2o_req_t *req)
-{
-    return strict_is_method(req->input.method.base, req->input.method.len) &&
-           strict_is_target(req->input.method.base, req->input.method.len, req->input.path.base,
-                            req->input.path.len);
-}
-
-int h2o_hpack_parse_headers(h2o_req_t *req, h2o_hpack_header_table_t *table, const uint8_t *src,
-                            size_t len, int *pseudo, size_t *content_length,
-                            h2o_cache_digests_t **digests, const char **err_desc)
-{
-    struct conn *conn = conn_of_request(req);
-    bool is_head = pseudo != NULL; // not a trailer
-    (void)digests;                 // a feature nobody asked for, a parser less
-    // The HPACK bomb.
-    if (len > GUARD_HEAD_MAX || count_fields(src, src + len) > GUARD_FIELDS_MAX)
-        return H2O_HTTP2_ERROR_ENHANCE_YOUR_CALM;
-    conn->guard.blocks++;
-    pay_back(&conn->guard.idle_frames, IDLE_FRAMES_A_REQUEST);
-    int error = real.parse_headers(req, table, src, len, pseudo, content_length, NULL, err_desc);
-    if (error != 0 || !is_head)
-        return error;
-    if (!is_well_formed(req))
-        refuse(conn, stream_of(req), 400, content_length);
-    else if (*content_length != SIZE_MAX && *content_length > conn->server->options.max_body)
-        refuse(conn, stream_of(req), 413, content_length);
-    return 0;
-}
-
 // -- windows and streams ----------------------------------------------------
-
-// libh2o's encoder keeps a table of 4,096 bytes, whatever the peer says that it has
-// room for (RFC 7541, 4.2): a client with less cannot read its answers.
-static void fit_table(h2o_http2_conn_t *h2, size_t size)
-{
-    h2o_hpack_header_table_t *table = &h2->_output_header_table;
-    size = size < TABLE_MAX ? size : TABLE_MAX;
-    if (size == table->hpack_capacity)
-        return;
-    h2o_hpack_dispose_header_table(table);
-    *table = (h2o_hpack_header_table_t){.hpack_capacity = size};
-    conn_of_http2(h2)->guard.table_changed = true;
-}
-
-// Two size updates (RFC 7541, 6.3): to 0, which empties the table, to its new size.
-static size_t put_table_size(uint8_t *out, size_t size)
-{
-    size_t used = 2;
-    out[0] = 0x20;
-    out[1] = (uint8_t)(0x20 | (size < 31 ? size : 31));
-    if (size < 31)
-        return used;
-    for (size -= 31; size >= 128; size >>= 7)
-        out[used++] = (uint8_t)(size | 128);
-    out[used++] = (uint8_t)size;
-    return used;
-}
-
-// Into the frame that begins there, as the first thing that its block says.
-static void insert_update(h2o_buffer_t **buf, size_t frame_at, const uint8_t *update, size_t len)
-{
-    h2o_buffer_reserve(buf, len);
-    uint8_t *frame = (uint8_t *)(*buf)->bytes + frame_at;
-    uint8_t *block = frame + H2O_HTTP2_FRAME_HEADER_SIZE;
-    memmove(block + len, block, (*buf)->size - frame_at - H2O_HTTP2_FRAME_HEADER_SIZE);
-    memcpy(block, update, len);
-    h2o_http2_encode24u(frame, h2o_http2_decode24u(frame) + (uint32_t)len);
-    (*buf)->size += len;
-}
-
-void h2o_hpack_flatten_response(h2o_buffer_t **buf, h2o_hpack_header_table_t *table,
-                                uint32_t stream_id, size_t max_frame_size, h2o_res_t *res,
-                                h2o_timestamp_t *ts, const h2o_iovec_t *server_name,
-                                size_t content_length)
-{
-    h2o_http2_conn_t *h2 = H2O_STRUCT_FROM_MEMBER(h2o_http2_conn_t, _output_header_table, table);
-    struct guard *g = &conn_of_http2(h2)->guard;
-    uint8_t update[8];
-    size_t start = (*buf)->size, update_len = 0;
-    if (g->table_changed)
-        update_len = put_table_size(update, table->hpack_capacity);
-    g->table_changed = false;
-    // A long block fills its first frame: the update must find room there.
-    max_frame_size -= update_len;
-    bool spelled = ids_take(res, max_frame_size);
-    real.flatten_response(buf, table, stream_id, max_frame_size, res, ts, server_name,
-                          content_length);
-    if (spelled)
-        ids_spell(buf, start, res);
-    if (update_len > 0)
-        insert_update(buf, start, update, update_len);
-}
 
 // The peer may allow more than we believe: sending less is always legal.
 int h2o_http2_update_peer_settings(h2o_http2_settings_t *settings, const uint8_t *src, size_t len,
                                    const char **err_desc)
 {
+    h2o_http2_conn_t *h2 = H2O_STRUCT_FROM_MEMBER(h2o_http2_conn_t, peer_settings, settings);
+    uint32_t table_before = settings->header_table_size;
     int error = real.update_peer_settings(settings, src, len, err_desc);
     if (error != 0)
         return error;
     if (settings->initial_window_size > WINDOW_MAX)
         settings->initial_window_size = WINDOW_MAX;
-    fit_table(H2O_STRUCT_FROM_MEMBER(h2o_http2_conn_t, peer_settings, settings),
-              settings->header_table_size);
+    if (table_before < GUARD_TABLE_MAX || settings->header_table_size < GUARD_TABLE_MAX)
+        conn_of_http2(h2)->guard.table_changed = true;
     return 0;
 }
 
@@ -456,6 +370,13 @@ void h2o_http2_stream_reset(h2o_http2_conn_t *h2, h2o_http2_stream_t *stream)
     g->resetting = true;
     real.stream_reset(h2, stream);
     g->resetting = false;
+}
+
+#else
+
+bool guard_is_in_place(void)
+{
+    return true;
 }
 
 #endif

@@ -6,12 +6,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Compiled with 0, guard.c is empty: tests show with it what the rules stop.
+// Compiled with 0, guard.c and guard_hpack.c have no rules: tests show with it what
+// those stop.
 #ifndef CM_HTTP2_GUARD
 #define CM_HTTP2_GUARD 1
 #endif
 
-enum { GUARD_HEAD_MAX = 16 * 1024, GUARD_FIELDS_MAX = 100 };
+enum {
+    GUARD_HEAD_MAX = 16 * 1024,
+    GUARD_FIELDS_MAX = 100,
+    GUARD_UPLOADS_MAX = 4,
+    GUARD_TABLE_MAX = 4096
+};
 
 // One connection's account. Zeroed when it is accepted.
 struct guard {
@@ -22,13 +28,19 @@ struct guard {
     unsigned idle_frames; // that asked for nothing, less what is allowed
     unsigned early;       // calls answered before their body was here
     size_t body_bytes;    // of requests whose end is not here yet
-    bool resetting;       // a stream is being reset right now
-    bool skipping;        // CONTINUATIONs of a block that is not wanted
-    bool table_changed;   // our encoder's, and the peer has not been told
+    size_t swallowed;     // bytes of bodies that nobody wanted
+    uint32_t uploads[GUARD_UPLOADS_MAX]; // answered streams whose body goes on; 0 = none
+    bool resetting;                      // a stream is being reset right now
+    bool skipping;                       // CONTINUATIONs of a block that is not wanted
+    bool table_changed;                  // our encoder's, and the peer has not been told
 };
 
 struct call;
 
+// Do the library's calls really come here? To be asked before it is relied on.
+bool guard_is_in_place(void);
+bool guard_hpack_is_in_place(void); // guard_hpack.c's part of it
+void guard_block_came(struct guard *g);
 // The body of c is here, or never will be.
 void guard_call_began(struct guard *g, const struct call *c);
 // An answer that was taken pays for a stream that was thrown away.

@@ -134,12 +134,14 @@ bool reply_has_body(const struct call *c, int status);
 void hooks_register(struct server *s, h2o_pathconf_t *path);
 
 // intake.c
+bool intake_is_in_place(void); // as guard_is_in_place
 // The connection whose input is being parsed; bytes is the front of that input.
 struct conn *intake_conn(const void *bytes);
 struct conn *intake_reading(void);           // the same, inside a read callback
 void intake_forget(const struct conn *conn); // its socket is gone
 
 // strict.c
+bool strict_is_in_place(void);
 bool strict_is_method(const char *method, size_t len);
 // Is it a request target (RFC 9112, 3.2) that goes with that method?
 bool strict_is_target(const char *method, size_t method_len, const char *target, size_t len);

@@ -27,6 +27,13 @@ __attribute__((constructor)) static void find_real(void)
     library_behind("h2o_http2_accept", &real.http2_accept);
 }
 
+bool intake_is_in_place(void)
+{
+    static const char *const names[] = {"uv_read_start", "h2o_socket_close", "h2o_http2_accept",
+                                        "h2o_http2_handle_upgrade", NULL};
+    return library_is_overruled(names);
+}
+
 static struct conn *reading;
 
 struct conn *intake_conn(const void *bytes)

@@ -88,3 +88,11 @@ void library_behind(const char *name, void *function)
     CM_ASSERT(found != NULL);
     memcpy(function, &found, sizeof(found));
 }
+
+bool library_is_overruled(const char *const *names)
+{
+    for (; *names != NULL; names++)
+        if (dlsym(RTLD_DEFAULT, *names) == dlsym(RTLD_NEXT, *names))
+            return false;
+    return true;
+}

@@ -93,6 +93,7 @@ static void seed_ids(struct server *s)
 struct server *server_create(uv_loop_t *loop, const struct server_options *options)
 {
     struct server *s = xcalloc(1, sizeof(*s));
+    CM_ASSERT(intake_is_in_place() && strict_is_in_place() && guard_is_in_place());
     s->options = *options;
     s->loop = loop;
     seed_ids(s);

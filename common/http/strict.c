@@ -33,6 +33,12 @@ __attribute__((constructor)) static void find_real(void)
     library_behind("phr_parse_request", &real_parse);
 }
 
+bool strict_is_in_place(void)
+{
+    static const char *const names[] = {"phr_parse_request", NULL};
+    return library_is_overruled(names);
+}
+
 struct head {
     struct slice method, target;
     int minor_version;

@@ -33,6 +33,7 @@ void raw_close(struct raw_client *c)
 {
     close(c->fd);
     buf_fini(&c->in);
+    buf_fini(&c->out);
 }
 
 void raw_poll(struct raw_client *c)
@@ -53,6 +54,10 @@ void raw_poll(struct raw_client *c)
 
 void raw_send(struct raw_client *c, struct slice bytes)
 {
+    if (c->held) {
+        buf_append(&c->out, bytes.ptr, bytes.len);
+        return;
+    }
     while (bytes.len > 0) {
         ssize_t sent = send(c->fd, bytes.ptr, bytes.len, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (sent < 0 && errno != EAGAIN)
@@ -63,6 +68,18 @@ void raw_send(struct raw_client *c, struct slice bytes)
             loop_run_for(c->loop, 1);
         raw_poll(c);
     }
+}
+
+void raw_hold(struct raw_client *c)
+{
+    c->held = true;
+}
+
+void raw_release(struct raw_client *c)
+{
+    c->held = false;
+    raw_send(c, buf_slice(&c->out));
+    buf_fini(&c->out);
 }
 
 void raw_send_str(struct raw_client *c, const char *text)

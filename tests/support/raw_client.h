@@ -15,6 +15,8 @@ struct raw_client {
     struct buf in; // received and not yet taken
     bool ended;    // the server has said that it is done
     bool reset;    // or cut the connection
+    bool held;     // what is sent is kept in out
+    struct buf out;
 };
 
 // One response, cut out of what was received. Slices live until the next call.
@@ -29,6 +31,9 @@ void raw_close(struct raw_client *c);
 // Sends all of it, turning the loop while the peer does not read.
 void raw_send(struct raw_client *c, struct slice bytes);
 void raw_send_str(struct raw_client *c, const char *text);
+// What is sent between them goes in one piece.
+void raw_hold(struct raw_client *c);
+void raw_release(struct raw_client *c);
 // Takes what has arrived, without waiting.
 void raw_poll(struct raw_client *c);
 // Waits for a whole response; no_body for one that ends with its head (HEAD,

@@ -37,12 +37,14 @@ static void burst(struct raw_client *c)
     enum { STREAMS = 20, PINGS = 440 };
     open_h2(c, HELLO);
     loop_run_for(&fixture.loop, 5);
+    raw_hold(c);
     for (unsigned i = 0; i < STREAMS; i++)
         h2_request(c, 2 * i + 1, "GET", "/hello", WHOLE, SLICE_NONE);
     for (unsigned i = 0; i < PINGS; i++)
         h2_send(c, H2_PING, H2_ACK, 0, SLICE_LIT("12345678"));
     for (unsigned i = 0; i < STREAMS; i++)
         h2_send_u32(c, H2_WINDOW_UPDATE, 0, 2 * i + 1, 1);
+    raw_release(c);
 }
 
 #if CM_HTTP2_GUARD

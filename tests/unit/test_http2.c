@@ -118,9 +118,35 @@ static void expect_413(struct fixture *f, struct slice length)
     struct h2_response r = h2_response(&c, 1);
     assert_int_equal(r.status, 413);
     assert_slice(r.body, "{\"refused\":413,\"path\":\"/echo\"}");
-    assert_int_equal(h2_u32(h2_read_type(&c, H2_RST_STREAM, 1).payload, 0), 0);
+    // What still comes is taken without a word.
+    h2_send(&c, H2_DATA, 0, 1, slice_make(many, sizeof(many)));
+    h2_send(&c, H2_DATA, H2_END_STREAM, 1, slice_make(many, sizeof(many)));
+    h2_send(&c, H2_PING, 0, 0, SLICE_LIT("12345678"));
+    struct h2_frame frame;
+    do {
+        frame = h2_read(&c);
+        assert_int_not_equal(frame.type, H2_RST_STREAM);
+    } while (frame.type != H2_PING);
     h2_request(&c, 3, "GET", "/hello", WHOLE, SLICE_NONE);
     assert_int_equal(h2_response(&c, 3).status, 200);
+    raw_close(&c);
+}
+
+// A body without an end is not read for ever, and not many of them at once.
+static void test_413_of_endless_bodies(void **state)
+{
+    static char many[16000];
+    struct raw_client c;
+    open_h2(*state, &c, -1);
+    for (unsigned stream = 1; stream <= 9; stream += 2) {
+        h2_request(&c, stream, "POST", "/echo", H2_END_HEADERS, SLICE_NONE);
+        h2_send(&c, H2_DATA, 0, stream, slice_make(many, sizeof(many)));
+        assert_int_equal(h2_response(&c, stream).status, 413);
+    }
+    assert_int_equal(h2_u32(h2_read_type(&c, H2_RST_STREAM, 9).payload, 0), 0);
+    for (size_t sent = 0; sent < 17 << 20; sent += sizeof(many))
+        h2_send(&c, H2_DATA, 0, 1, slice_make(many, sizeof(many)));
+    assert_int_equal(h2_u32(h2_read_type(&c, H2_RST_STREAM, 1).payload, 0), 0);
     raw_close(&c);
 }
 
@@ -323,6 +349,7 @@ int main(void)
         TEST(test_ids_are_not_indexed),
         TEST(test_bodies),
         TEST(test_413),
+        TEST(test_413_of_endless_bodies),
         TEST(test_413_while_the_client_goes_on_sending),
         TEST(test_400_in_our_words),
         TEST(test_a_reset_during_a_deferred_call),
