@@ -5,18 +5,18 @@ import { join } from 'node:path';
 import { Stack, freePort, until } from '../../integration/support/stack.mjs';
 import { ask } from './redis_cli.mjs';
 
-export const SERVICE = 'cm-test';
 const SENTINELS = 3;
 
 export class SentinelStack extends Stack {
-  // options.replicas (1); options.redisArgs: more arguments of every redis-server;
-  // options.where(name): { host, prefix } of the machine on which 'redis0', 'sentinel1',
-  // ... runs, where prefix is the command that brings a program there.
+  service = 'cm-test';
+
+  // options.replicas (1); options.where(name): { host, prefix } of the machine on which
+  // 'redis0', 'sentinel1', ... runs, where prefix is the command that brings a program there.
   async startRedis() {
     this.nodes = [];
     this.sentinels = [];
     for (let i = 0; i <= (this.options.replicas ?? 1); i++) {
-      this.nodes.push({ name: `redis${i}`, port: await freePort(), ...this.where(`redis${i}`) });
+      this.nodes.push({ name: `redis${i}`, port: await freePort(), ...this.where(`redis${i}`), ...this.login() });
       await this.startNode(i, i === 0 ? null : this.nodes[0]);
     }
     this.redisPort = this.nodes[0].port;
@@ -27,6 +27,8 @@ export class SentinelStack extends Stack {
 
   where(name) { return this.options.where?.(name) ?? { host: '127.0.0.1', prefix: [] }; }
 
+  login() { return {}; } // { user, password } of the test at Redis and Sentinel
+
   launch(node, args) {
     const [command, ...rest] = [...node.prefix, ...args];
     node.program = this.program(node.name, command, rest, {});
@@ -36,28 +38,34 @@ export class SentinelStack extends Stack {
     const node = this.nodes[i];
     const dir = join(this.dir, node.name);
     mkdirSync(dir, { recursive: true });
-    this.launch(node, ['redis-server', '--port', String(node.port), '--bind', node.host, '--dir', dir, '--save', '',
-      '--appendonly', 'yes', '--maxmemory-policy', 'noeviction', '--repl-diskless-sync-delay', '0',
-      '--protected-mode', 'no', '--repl-ping-replica-period', '1', ...(this.options.redisArgs ?? []),
+    this.launch(node, ['redis-server', ...this.nodeArgs(node, dir),
       ...(master ? ['--replicaof', master.host, String(master.port)] : [])]);
     await until(`${node.name} to answer`, async () => (await ask(node, 'PING')) === 'PONG');
   }
 
+  nodeArgs(node, dir) {
+    return ['--port', String(node.port), '--bind', node.host, '--dir', dir, '--save', '', '--appendonly', 'yes',
+      '--maxmemory-policy', 'noeviction', '--repl-diskless-sync-delay', '0', '--protected-mode', 'no'];
+  }
+
   async startSentinel(i) {
-    const node = { name: `sentinel${i}`, port: await freePort(), ...this.where(`sentinel${i}`) };
+    const node = { name: `sentinel${i}`, port: await freePort(), ...this.where(`sentinel${i}`), ...this.login() };
     const file = join(this.dir, `${node.name}.conf`);
-    const [master] = this.nodes;
-    writeFileSync(file, [`port ${node.port}`, `bind ${node.host}`, `dir ${this.dir}`, 'protected-mode no',
-      `sentinel monitor ${SERVICE} ${master.host} ${master.port} 2`,
-      `sentinel down-after-milliseconds ${SERVICE} 1000`,
-      `sentinel failover-timeout ${SERVICE} 3000`].join('\n') + '\n');
+    writeFileSync(file, this.sentinelConfig(node, this.nodes[0]));
     this.launch(node, ['redis-sentinel', file]);
     this.sentinels.push(node);
     await until(`${node.name} to answer`, async () => (await ask(node, 'PING')) === 'PONG');
   }
 
+  sentinelConfig(node, master) {
+    return [`port ${node.port}`, `bind ${node.host}`, `dir ${this.dir}`, 'protected-mode no',
+      `sentinel monitor ${this.service} ${master.host} ${master.port} 2`,
+      `sentinel down-after-milliseconds ${this.service} 1000`,
+      `sentinel failover-timeout ${this.service} 3000`, ''].join('\n');
+  }
+
   async sentinelSees(sentinel, replicas = this.nodes.length - 1) {
-    const lines = (await ask(sentinel, 'SENTINEL', 'MASTER', SERVICE)).split('\n');
+    const lines = (await ask(sentinel, 'SENTINEL', 'MASTER', this.service)).split('\n');
     const field = (name) => lines[lines.indexOf(name) + 1];
     return field('num-slaves') === String(replicas) && field('num-other-sentinels') === String(SENTINELS - 1) &&
       field('flags') === 'master';
@@ -65,14 +73,14 @@ export class SentinelStack extends Stack {
 
   // The node that most Sentinels name.
   async master() {
-    const names = await Promise.all(this.sentinels.map((s) => ask(s, 'SENTINEL', 'GET-MASTER-ADDR-BY-NAME', SERVICE)));
+    const names = await Promise.all(this.sentinels.map((s) => ask(s, 'SENTINEL', 'GET-MASTER-ADDR-BY-NAME', this.service)));
     return this.nodes.find((n) => 2 * names.filter((text) => text === `${n.host}\n${n.port}`).length > SENTINELS);
   }
 
   async redisCli(...args) { return ask(await this.master() ?? this.nodes[0], ...args); }
 
   sentinelUrl() {
-    return `redis+sentinel://${this.sentinels.map((s) => `${s.host}:${s.port}`).join(',')}/${SERVICE}`;
+    return `redis+sentinel://${this.sentinels.map((s) => `${s.host}:${s.port}`).join(',')}/${this.service}`;
   }
 
   storeEnv() { return { CM_REDIS_URL: this.sentinelUrl(), ...this.options.env }; }

@@ -95,6 +95,8 @@ cm-admin yes set {cm}:idem:00 x ex 5
 cm-admin yes publish {cm}:0:bell x
 cm-admin yes config get maxmemory-policy
 cm-admin yes info persistence
+cm-admin yes info replication
+cm-admin yes wait 0 1
 cm-admin yes role
 cm-admin yes time
 cm-admin no set other x
