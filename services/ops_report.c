@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "common/model/feed.h"
 
 #define RELOADS_HELP "Certificates at SIGHUP; refused: the old one stayed in use."
@@ -47,6 +48,18 @@ static void append_disk(struct buf *out, const struct shm_block *b, uint64_t now
                metric_get(b->metrics, METRIC_CATALOG_POISONED));
 }
 
+static void append_certificate(struct buf *out, const struct shm_block *b)
+{
+    char text[CLOCK_RFC3339_MAX];
+    uint64_t expiry = metric_get(b->metrics, METRIC_TLS_EXPIRY);
+    if (expiry == 0 || expiry > CLOCK_UNIX_MAX) {
+        buf_append_str(out, ",\"certificate_expires_at\":null");
+        return;
+    }
+    clock_format_rfc3339((int64_t)expiry, "Z", text);
+    buf_printf(out, ",\"certificate_expires_at\":\"%s\"", text);
+}
+
 static void append_worker(struct buf *out, unsigned slot, const struct shm_block *b,
                           uint64_t now_ms)
 {
@@ -66,6 +79,7 @@ static void append_worker(struct buf *out, unsigned slot, const struct shm_block
     else
         buf_append_str(out, ",\"lag_ms\":null");
     append_disk(out, b, now_ms);
+    append_certificate(out, b);
     buf_printf(out, ",\"heartbeat_age_ms\":%" PRIu64 "}", age_of(b->heartbeat_ms, now_ms));
 }
 
@@ -76,7 +90,7 @@ static void append_absent(struct buf *out, unsigned slot)
                "\"accepting\":false,\"draining\":false,\"state\":\"absent\",\"reason\":\"\","
                "\"epoch\":null,\"revision\":null,\"lag_ms\":null,\"from_disk\":false,"
                "\"saved_age_ms\":null,\"save_errors\":0,\"poisoned\":0,"
-               "\"heartbeat_age_ms\":null}",
+               "\"certificate_expires_at\":null,\"heartbeat_age_ms\":null}",
                slot);
 }
 

@@ -33,7 +33,8 @@ static void store_tls(metric_value *values, const struct tls *tls)
     metric_set(values, METRIC_TLS_STARTED, c.started);
     metric_set(values, METRIC_TLS_FULL, c.finished - c.resumed);
     metric_set(values, METRIC_TLS_RESUMED, c.resumed);
-    metric_set(values, METRIC_TLS_EXPIRY, (uint64_t)tls_certificate(tls)->not_after);
+    int64_t expiry = tls_certificate(tls)->not_after;
+    metric_set(values, METRIC_TLS_EXPIRY, expiry > 0 ? (uint64_t)expiry : 1); // 0 = no TLS
 }
 
 static void store_keys(metric_value *values, const struct key_gate *gate)

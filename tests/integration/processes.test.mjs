@@ -337,4 +337,9 @@ test('settings and limits that cannot work are said before anything starts', () 
   const few = spawnSync('sh', ['-c', `ulimit -n 500; exec ${bin}`], { env, encoding: 'utf8', timeout: 10000 });
   assert.equal(few.status, 1);
   assert.match(few.stderr, /"what":"CM_MAX_CONNECTIONS".*RLIMIT_NOFILE/);
+  // Every slot has a socket more with TLS, held twice in each process.
+  const needed = (more) => Number(/(\d+) open files are needed/.exec(spawnSync('sh', ['-c', `ulimit -n 200; exec ${bin}`],
+    { env: { ...env, CM_WORKERS: '8', ...more }, encoding: 'utf8', timeout: 10000 }).stderr)[1]);
+  assert.equal(needed({ CM_TLS_CERT_FILE: '/c', CM_TLS_KEY_FILE: '/k' }) - needed({}), 16);
+  assert.match(run([], { CM_TLS_CERT_FILE: '/c' }).stderr, /CM_TLS_KEY_FILE: unset/);
 });

@@ -144,6 +144,7 @@ test('certificates are replaced under load: no request fails, every worker shows
   assert.equal(expiry.length, WORKERS);
   assert.ok(Math.abs(expiry[0] - (Date.now() / 1000 + (39 + RELOADS) * 86400)) < 3600);
   assert.deepEqual(await metrics(/^cm_tls_reloads_total/), [RELOADS, 0]);
+  assert.ok((await workers()).every((w) => Date.parse(w.certificate_expires_at) === expiry[0] * 1000));
   t.diagnostic(`figure ${RELOADS} certificates in a row, ${answered} requests meanwhile, 0 failed`);
 });
 

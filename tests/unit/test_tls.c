@@ -30,11 +30,10 @@ static void use(enum test_key kind, const char *name, bool chained)
     free_certificate(&c);
 }
 
-static int start(void **state)
+static int start_with(const struct fixture_limits *limits)
 {
-    (void)state;
     memset(&t, 0, sizeof(t));
-    fixture_open(&t.fixture, 0, 0);
+    fixture_open_limited(&t.fixture, limits);
     t.tls = tls_create();
     assert_false(tls_is_usable(t.tls));
     use(TEST_KEY_EC, "first.example", false);
@@ -43,6 +42,18 @@ static int start(void **state)
     t.listener = server_bind("127.0.0.1:0", false, 64);
     assert_int_equal(server_listen(t.fixture.server, t.listener, t.tls), 0);
     return 0;
+}
+
+static int start(void **state)
+{
+    (void)state;
+    return start_with(&(struct fixture_limits){.head_ms = 0});
+}
+
+static int start_short(void **state)
+{
+    (void)state;
+    return start_with(&(struct fixture_limits){.head_ms = 300});
 }
 
 static int stop(void **state)
@@ -387,6 +398,26 @@ static void test_parts_that_fill_the_reader(void **state)
     }
 }
 
+// Who connects has CM_HEAD_TIMEOUT_S for the handshake and a first head together.
+static void test_a_handshake_has_its_time(void **state)
+{
+    (void)state;
+    struct raw_client silent, half;
+    struct tls_client done;
+    raw_connect(&silent, &t.fixture.loop, t.listener);
+    raw_connect(&half, &t.fixture.loop, t.listener);
+    raw_send(&half, SLICE_LIT("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"));
+    assert_true(open_client(&done, NULL));
+    raw_read_end(&silent);
+    raw_read_end(&half);
+    char byte;
+    assert_int_equal(tls_client_read(&done, &byte, 1), 0);
+    raw_close(&silent);
+    raw_close(&half);
+    tls_client_close(&done);
+    ERR_clear_error();
+}
+
 static bool is_cut(void *ctx)
 {
     struct tls_client *c = ctx;
@@ -426,8 +457,10 @@ static void test_a_new_certificate_leaves_open_connections_alone(void **state)
     struct raw_client silent;
     raw_connect(&silent, &t.fixture.loop, t.listener);
     loop_run_for(&t.fixture.loop, 20);
+    uint64_t before = tls_counters(t.tls).finished;
     for (int i = 0; i < 3; i++)
         use(TEST_KEY_RSA, "second.example", false);
+    assert_int_equal(tls_counters(t.tls).finished, before); // counts do not begin anew
     raw_close(&silent);
     expect_hello(&open);
     assert_string_equal(tls_client_peer(&open), "first.example");
@@ -525,6 +558,7 @@ int main(void)
         CASE(test_a_bad_record_behind_a_request_ends_one_connection),
         CASE(test_parts_that_fill_the_reader),
         CASE(test_nothing_is_kept_after_close_notify),
+        cmocka_unit_test_setup_teardown(test_a_handshake_has_its_time, start_short, stop),
         CASE(test_a_new_certificate_leaves_open_connections_alone),
         CASE(test_bad_certificates_are_refused_with_a_reason),
         CASE(test_an_expired_one_is_taken_and_described),
