@@ -12,7 +12,8 @@
 // refused_everywhere_by bounds the damage when a worker cannot be reached: what
 // the change forbids is refused by everybody when the last worker that has not
 // applied it has passed its CM_MAX_STALE_S. Counted from the write, because a
-// later confirmed read would have shown the change.
+// later confirmed read would have shown the change. (Where Redis fails over, a read
+// of the old master may pass for confirmed a little longer: slack_ms.)
 #include "admin/propagation.h"
 
 #include <stdlib.h>
@@ -31,7 +32,7 @@ struct propagation_wait {
 
 struct propagation {
     const struct roster *roster;
-    uint64_t max_stale_s;
+    uint64_t max_stale_s, slack_ms;
     bool up;
     uint64_t up_since_ms;
     uint64_t bell_epoch, bell_revision; // highest that came back on this subscription
@@ -39,11 +40,13 @@ struct propagation {
     size_t waiting;
 };
 
-struct propagation *propagation_create(const struct roster *roster, uint64_t max_stale_s)
+struct propagation *propagation_create(const struct roster *roster, uint64_t max_stale_s,
+                                       uint64_t slack_ms)
 {
     struct propagation *p = xcalloc(1, sizeof(*p));
     p->roster = roster;
     p->max_stale_s = max_stale_s;
+    p->slack_ms = slack_ms;
     return p;
 }
 
@@ -98,8 +101,8 @@ static void write_by(const struct propagation *p, const struct propagation_goal 
         return;
     }
     // Rounded up to the next second.
-    int64_t ms =
-        goal->written_ms + 999 + (int64_t)(complete ? now_ms - goal->started_ms : stale_s * 1000);
+    int64_t ms = goal->written_ms + 999 +
+                 (int64_t)(complete ? now_ms - goal->started_ms : stale_s * 1000 + p->slack_ms);
     clock_format_rfc3339(ms / 1000, "Z", text);
     doc_write_string(out, slice_of(text));
 }

@@ -23,9 +23,10 @@ struct propagation_goal {
 struct propagation;
 struct propagation_wait;
 
-// roster must outlive it. max_stale_s is assumed of workers that nobody heard.
+// roster must outlive it. max_stale_s is assumed of workers that nobody heard;
+// slack_ms: for so long after a failover a worker may take an old master's word.
 CM_MUST_CHECK struct propagation *propagation_create(const struct roster *roster,
-                                                     uint64_t max_stale_s);
+                                                     uint64_t max_stale_s, uint64_t slack_ms);
 void propagation_destroy(struct propagation *p); // nobody waits any more
 
 // Appends the "propagation" object as it stands if the goal is reached or there

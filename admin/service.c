@@ -24,6 +24,7 @@
 #include "common/http/server.h"
 #include "common/model/ack.h"
 #include "common/model/bell.h"
+#include "common/store/mastership.h"
 #include "common/store/redis_url.h"
 #include "common/store/sentinel.h"
 
@@ -275,7 +276,8 @@ static void create_parts(struct service *s)
 {
     s->roster = roster_create();
     s->guard = (struct guard){.roster = s->roster};
-    s->propagation = propagation_create(s->roster, s->settings->max_stale_s);
+    s->propagation = propagation_create(s->roster, s->settings->max_stale_s,
+                                        s->url.sentinel_count > 0 ? MASTERSHIP_SLACK_MS : 0);
     open_redis(s);
     s->watch = store_watch_create(&(struct store_watch_options){.data = s->data,
                                                                 .subscription = s->subscription,

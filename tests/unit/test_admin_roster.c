@@ -174,7 +174,7 @@ static int set_up(void **state)
 {
     struct fixture *f = xcalloc(1, sizeof(*f));
     f->roster = roster_create();
-    f->p = propagation_create(f->roster, 3600);
+    f->p = propagation_create(f->roster, 3600, 0);
     *state = f;
     return 0;
 }
@@ -295,6 +295,17 @@ static void nobody_is_known_at_once_or_not_yet(void **state)
                "\"refused_everywhere_by\":\"2023-11-14T23:13:20Z\"}"); // + the admin's 3600 s
 }
 
+static void where_redis_fails_over_it_takes_a_little_longer(void **state)
+{
+    struct fixture *f = *state;
+    struct propagation_goal goal = goal_of(8, false, SETTLED);
+    struct propagation *p = propagation_create(f->roster, 3600, 3000);
+    propagation_on_link(p, true, SETTLED);
+    assert_true(propagation_try(p, &goal, SETTLED + 2000, &f->json));
+    assert_non_null(strstr(buf_cstr(&f->json), "2023-11-14T23:13:23Z")); // 3 s more than above
+    propagation_destroy(p);
+}
+
 static void a_lost_subscription_is_not_trusted(void **state)
 {
     struct fixture *f = *state;
@@ -326,6 +337,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(at_the_deadline_it_names_who_lags, set_up, tear_down),
         cmocka_unit_test_setup_teardown(for_ever_is_null, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nobody_is_known_at_once_or_not_yet, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(where_redis_fails_over_it_takes_a_little_longer, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_lost_subscription_is_not_trusted, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
