@@ -15,6 +15,12 @@
 //            with the older catalog the answer would mix two revisions
 //   ENDED    given up, nobody waits; lives until its read returns
 //
+// Reads are few and guessed keys are many, so fills wait in lines. A key in memory
+// that has to be read again has a line, and a quarter of the reads, that no other key
+// can take. Whether another key is good is not known before it was read; but who
+// guesses does it on few connections with many requests each, and who comes with a
+// good key asks for one. So the first fill of a connection goes before its further ones.
+//
 // READING -> the cache, or PARKED, HELD, or one more read; from each of them a
 // fill may fail: the store is away, KEY_FILL_TRIES reads were not good enough, or
 // KEY_FILL_PATIENCE_MS are over. Then nothing is cached.
@@ -30,6 +36,7 @@ enum fill_state { FILL_QUEUED, FILL_READING, FILL_PARKED, FILL_HELD, FILL_ENDED 
 struct fill {
     struct key_fill *owner;
     struct secret_digest digest;
+    enum key_line line;
     enum fill_state state;
     int tries;
     uint64_t sent_revision;           // the feed's when the read left
@@ -44,7 +51,12 @@ struct fill {
     struct fill *next_queued;   // QUEUED
 };
 
-enum { BUCKETS = 1024 };
+struct line {
+    struct fill *first_queued, **last_queued;
+    size_t fills; // ENDED ones too
+};
+
+enum { BUCKETS = 4096 };
 
 struct key_fill {
     const struct key_source *source;
@@ -52,9 +64,11 @@ struct key_fill {
     struct key_cache *cache;
     struct fill *buckets[BUCKETS];
     struct fill *oldest, *newest;
-    struct fill *first_queued, **last_queued;
-    size_t reads; // in flight, those of ENDED ones too
-    size_t waiters;
+    struct line lines[KEY_LINES];
+    size_t reads;                      // in flight, those of ENDED ones too
+    size_t reads_others;               // of them, those that are not KNOWN's
+    unsigned turn;                     // reads begun from the lines
+    size_t waiters;                    // beyond the first of each fill
     struct key_fill_counters counters; // in_flight counts ENDED ones too
 };
 
@@ -93,26 +107,34 @@ static void unlink_fill(struct key_fill *f, struct fill *fill)
     *(fill->newer != NULL ? &fill->newer->older : &f->newest) = fill->older;
 }
 
-static void enqueue(struct key_fill *f, struct fill *fill)
+static struct line *line_of(const struct fill *fill)
 {
-    fill->state = FILL_QUEUED;
-    fill->next_queued = NULL;
-    *f->last_queued = fill;
-    f->last_queued = &fill->next_queued;
+    return &fill->owner->lines[fill->line];
 }
 
-static void dequeue(struct key_fill *f, struct fill *fill)
+static void enqueue(struct fill *fill)
 {
-    struct fill **at = &f->first_queued;
+    struct line *line = line_of(fill);
+    fill->state = FILL_QUEUED;
+    fill->next_queued = NULL;
+    *line->last_queued = fill;
+    line->last_queued = &fill->next_queued;
+}
+
+static void dequeue(struct fill *fill)
+{
+    struct line *line = line_of(fill);
+    struct fill **at = &line->first_queued;
     while (*at != fill)
         at = &(*at)->next_queued;
     *at = fill->next_queued;
-    if (f->last_queued == &fill->next_queued)
-        f->last_queued = at;
+    if (line->last_queued == &fill->next_queued)
+        line->last_queued = at;
 }
 
 static void free_fill(struct fill *fill)
 {
+    line_of(fill)->fills--;
     fill->owner->counters.in_flight--;
     free(fill);
 }
@@ -126,23 +148,36 @@ static void end(struct fill *fill, enum key_fill_outcome outcome)
         f->counters.failed++;
     unlink_fill(f, fill);
     if (fill->state == FILL_QUEUED)
-        dequeue(f, fill);
+        dequeue(fill);
     key_destroy(fill->held);
     if (fill->state == FILL_READING)
         fill->state = FILL_ENDED;
     else
         free_fill(fill);
-    while (w != NULL) {
-        struct key_waiter *next = w->next;
-        f->waiters--;
+    for (struct key_waiter *next; w != NULL; w = next) {
+        next = w->next;
+        f->waiters -= next != NULL;
         w->on_filled(w, outcome);
-        w = next;
     }
 }
 
 static bool can_ask(const struct key_sense *now)
 {
     return now->up && (now->state == FEED_LIVE || now->state == FEED_CATCHUP);
+}
+
+static bool may_read(const struct key_fill *f, enum key_line line)
+{
+    return f->reads < KEY_FILL_READS_MAX &&
+           (line == KEY_LINE_KNOWN || f->reads_others < KEY_FILL_READS_OTHERS);
+}
+
+static void count_read(struct fill *fill, bool begins)
+{
+    struct key_fill *f = fill->owner;
+    size_t one = begins ? 1 : SIZE_MAX;
+    f->reads += one;
+    f->reads_others += fill->line == KEY_LINE_KNOWN ? 0 : one;
 }
 
 static void on_read(void *reader, const struct key_read *result);
@@ -153,8 +188,8 @@ static bool start_read(struct fill *fill, const struct key_sense *now)
     struct key_fill *f = fill->owner;
     if (!can_ask(now))
         return false;
-    if (f->reads >= KEY_FILL_READS_MAX) {
-        enqueue(f, fill);
+    if (!may_read(f, fill->line)) {
+        enqueue(fill);
         return true;
     }
     fill->tries++;
@@ -164,7 +199,7 @@ static bool start_read(struct fill *fill, const struct key_sense *now)
     if (!f->source->read_key(f->ctx, &fill->digest, on_read, fill))
         return false;
     fill->state = FILL_READING;
-    f->reads++;
+    count_read(fill, true);
     return true;
 }
 
@@ -268,11 +303,24 @@ static void judge(struct fill *fill, const struct key_read *result, const struct
         take_record(fill, result, now);
 }
 
-static void serve_queue(struct key_fill *f, const struct key_sense *now)
+// Whose read is next, or NULL when nobody who may read waits.
+static struct fill *next_queued(struct key_fill *f)
 {
-    while (f->first_queued != NULL && f->reads < KEY_FILL_READS_MAX) {
-        struct fill *fill = f->first_queued;
-        dequeue(f, fill);
+    struct line *further = &f->lines[KEY_LINE_FURTHER];
+    if (f->turn % KEY_FILL_FURTHER_TURN == KEY_FILL_FURTHER_TURN - 1 &&
+        further->first_queued != NULL && may_read(f, KEY_LINE_FURTHER))
+        return further->first_queued;
+    for (enum key_line line = 0; line < KEY_LINES; line++)
+        if (f->lines[line].first_queued != NULL && may_read(f, line))
+            return f->lines[line].first_queued;
+    return NULL;
+}
+
+static void serve_queues(struct key_fill *f, const struct key_sense *now)
+{
+    for (struct fill *fill; (fill = next_queued(f)) != NULL;) {
+        f->turn++;
+        dequeue(fill);
         fill->state = FILL_PARKED;
         if (!start_read(fill, now))
             end(fill, KEY_FILL_AWAY);
@@ -285,12 +333,12 @@ static void on_read(void *reader, const struct key_read *result)
     struct key_fill *f = fill->owner;
     struct key_sense now;
     f->source->sense(f->ctx, &now);
-    f->reads--;
+    count_read(fill, false);
     if (fill->state == FILL_ENDED)
         free_fill(fill);
     else
         judge(fill, result, &now);
-    serve_queue(f, &now);
+    serve_queues(f, &now);
 }
 
 // -- news -------------------------------------------------------------------
@@ -357,15 +405,23 @@ void key_fill_on_time(struct key_fill *f)
 
 // -- joining ----------------------------------------------------------------
 
-static struct fill *start(struct key_fill *f, const struct secret_digest *digest)
+static bool has_room(const struct key_fill *f, enum key_line line)
 {
-    if (f->counters.in_flight >= KEY_FILLS_MAX)
+    size_t most = line == KEY_LINE_FIRST ? KEY_FILLS_FIRST_MAX : KEY_FILLS_MAX;
+    return f->lines[line].fills < most;
+}
+
+static struct fill *start(struct key_fill *f, const struct secret_digest *digest,
+                          enum key_line line)
+{
+    if (!has_room(f, line))
         return NULL;
     struct key_sense now;
     f->source->sense(f->ctx, &now);
     struct fill *fill = xcalloc(1, sizeof(*fill));
     fill->owner = f;
     fill->digest = *digest;
+    fill->line = line;
     fill->deadline_ms = now.now_ms + KEY_FILL_PATIENCE_MS;
     fill->last_waiter = &fill->first_waiter;
     if (!start_read(fill, &now)) {
@@ -373,23 +429,24 @@ static struct fill *start(struct key_fill *f, const struct secret_digest *digest
         return NULL;
     }
     f->counters.in_flight++;
+    f->lines[line].fills++;
     link_fill(f, fill);
     return fill;
 }
 
-bool key_fill_join(struct key_fill *f, const struct secret_digest *digest, struct key_waiter *w)
+bool key_fill_join(struct key_fill *f, const struct secret_digest *digest, enum key_line line,
+                   struct key_waiter *w)
 {
-    if (f->waiters >= KEY_FILL_WAITERS_MAX)
-        return false;
     struct fill *fill = find(f, digest);
-    if (fill == NULL)
-        fill = start(f, digest);
-    if (fill == NULL)
+    bool begins = fill == NULL;
+    if (begins)
+        fill = start(f, digest, line);
+    if (fill == NULL || (!begins && f->waiters >= KEY_FILL_WAITERS_MAX))
         return false;
     w->next = NULL;
     *fill->last_waiter = w;
     fill->last_waiter = &w->next;
-    f->waiters++;
+    f->waiters += !begins;
     return true;
 }
 
@@ -405,7 +462,8 @@ struct key_fill *key_fill_create(const struct key_source *source, void *ctx,
     f->source = source;
     f->ctx = ctx;
     f->cache = cache;
-    f->last_queued = &f->first_queued;
+    for (enum key_line line = 0; line < KEY_LINES; line++)
+        f->lines[line].last_queued = &f->lines[line].first_queued;
     return f;
 }
 

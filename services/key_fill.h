@@ -9,10 +9,22 @@
 #include "services/key_cache.h"
 #include "services/key_source.h"
 
+// Who a fill is for. Each line has room of its own, so that guessed keys cannot keep
+// others out, and is served before those after it.
+enum key_line {
+    KEY_LINE_KNOWN,   // a key that is in memory and has to be read again
+    KEY_LINE_FIRST,   // any other, asked for by a connection that waits for nothing else
+    KEY_LINE_FURTHER, // by one that does; served once in a while even so
+    KEY_LINES
+};
+
 enum {
     KEY_FILL_READS_MAX = 256,    // reads in flight; at most what feed_io takes
-    KEY_FILLS_MAX = 4096,        // keys being read or queued for it
-    KEY_FILL_WAITERS_MAX = 8192, // requests waiting for them
+    KEY_FILL_READS_OTHERS = 192, // of them, those that are not KNOWN's
+    KEY_FILLS_MAX = 4096,        // keys being read or queued for it, in one line ...
+    KEY_FILLS_FIRST_MAX = 16384, // ... but FIRST: as many as there may be connections
+    KEY_FILL_FURTHER_TURN = 8,   // every so many reads begin with FURTHER
+    KEY_FILL_WAITERS_MAX = 8192, // requests waiting beyond the one that began each fill
     KEY_FILL_TRIES = 3,
     KEY_FILL_PATIENCE_MS = 2000
 };
@@ -49,10 +61,10 @@ CM_MUST_CHECK struct key_fill *key_fill_create(const struct key_source *source, 
 // Ends what is under way: waiters get KEY_FILL_AWAY. No read may be in flight.
 void key_fill_destroy(struct key_fill *f); // NULL is fine
 
-// Waits for a fresh read of that key, starting it if need be. False: too many
-// are waiting or the store cannot be asked; w is not used.
+// Waits for a fresh read of that key, starting it in that line if need be. False: too
+// many are waiting or the store cannot be asked; w is not used.
 CM_MUST_CHECK bool key_fill_join(struct key_fill *f, const struct secret_digest *digest,
-                                 struct key_waiter *w);
+                                 enum key_line line, struct key_waiter *w);
 // The key's record changed at that revision / any record may have changed.
 void key_fill_key_changed(struct key_fill *f, const struct secret_digest *digest,
                           uint64_t revision);

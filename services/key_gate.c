@@ -193,10 +193,21 @@ static void on_filled(struct key_waiter *w, enum key_fill_outcome outcome)
     tell(q, verdict == KEY_LATER_READ ? KEY_UNKNOWN : verdict, e);
 }
 
+// Whose record or denial is in memory was good once; an absence says nothing.
+static enum key_line line_of(struct key_gate *g, const struct key_question *q)
+{
+    struct key_sense now;
+    sense(g, &now);
+    const struct key_entry *e = key_cache_find(g->cache, &q->digest, now.now_ms);
+    if (e != NULL && e->kind != KEY_ENTRY_ABSENT)
+        return KEY_LINE_KNOWN;
+    return q->crowded ? KEY_LINE_FURTHER : KEY_LINE_FIRST;
+}
+
 static bool wait_read(struct key_gate *g, struct key_question *q)
 {
     q->waiter.on_filled = on_filled;
-    return key_fill_join(g->fill, &q->digest, &q->waiter);
+    return key_fill_join(g->fill, &q->digest, line_of(g, q), &q->waiter);
 }
 
 static bool wait_confirm(struct key_gate *g, struct key_question *q)

@@ -26,6 +26,7 @@ enum key_verdict {
 // once, in a later turn.
 struct key_question {
     struct secret_digest digest;
+    bool crowded; // its connection waits for other answers too: see key_line
     // GRANTED, REFUSED or UNKNOWN; entry as from key_gate_ask.
     void (*on_verdict)(struct key_question *q, enum key_verdict verdict, struct key_entry *entry);
     struct key_gate *gate; // key_gate's
@@ -57,7 +58,7 @@ void key_gate_destroy(struct key_gate *g); // NULL is fine
 // used again. It may be used with the catalog as it is now.
 enum key_verdict key_gate_ask(struct key_gate *g, const struct secret_digest *digest,
                               struct key_entry **entry);
-// q has digest and on_verdict. later: what key_gate_ask has just returned. False:
+// q has digest, crowded and on_verdict. later: what key_gate_ask has just returned. False:
 // too much is waiting already or the store cannot be asked: KEY_UNKNOWN; q is not used.
 CM_MUST_CHECK bool key_gate_wait(struct key_gate *g, struct key_question *q,
                                  enum key_verdict later);

@@ -218,6 +218,7 @@ static void wait_for_verdict(const struct models_api *api, struct call *c,
 {
     struct pending *p = xcalloc(1, sizeof(*p));
     p->question.digest = *digest;
+    p->question.crowded = !call_is_alone(c);
     p->question.on_verdict = on_verdict;
     p->api = api;
     if (key_gate_wait(api->gate, &p->question, later)) {

@@ -127,6 +127,11 @@ bool call_is_head(const struct call *c)
     return c->is_head;
 }
 
+bool call_is_alone(const struct call *c)
+{
+    return c->conn->call_count == 1;
+}
+
 struct slice call_peer(const struct call *c, char *out, size_t size)
 {
     union {

@@ -22,6 +22,7 @@ struct slice call_header(const struct call *c, struct slice name);
 struct slice call_body(const struct call *c); // ptr NULL when there was none
 struct slice call_request_id(const struct call *c);
 bool call_is_head(const struct call *c);
+bool call_is_alone(const struct call *c); // nothing else is under way on its connection
 // The client's address as text ("127.0.0.1"), into out.
 struct slice call_peer(const struct call *c, char *out, size_t size);
 // Connection-lifetime memory of size bytes, zeroed at the connection's first

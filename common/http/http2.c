@@ -27,6 +27,11 @@ enum http2_receiving http2_receiving(const struct conn *conn)
                                                                         : HTTP2_NOTHING;
 }
 
+bool http2_is_over(const struct conn *conn)
+{
+    return h2_of(conn)->state >= H2O_HTTP2_CONN_STATE_IS_CLOSING;
+}
+
 bool http2_is_done(const struct conn *conn)
 {
     const h2o_http2_conn_t *h2 = h2_of(conn);

@@ -16,6 +16,8 @@ enum http2_receiving {
     HTTP2_BODY   // requests whose bodies go on
 };
 enum http2_receiving http2_receiving(const struct conn *conn);
+// An error has ended it: only the write under way is awaited.
+bool http2_is_over(const struct conn *conn);
 // No stream is open and everything said has been given to the kernel.
 bool http2_is_done(const struct conn *conn);
 // GOAWAY without an error. Before the last one everything is still answered; the

@@ -11,6 +11,7 @@
 #include <h2o.h>
 #include <h2o/http2.h>
 
+#include "common/http/http2.h"
 #include "common/http/http_private.h"
 #include "common/http/library.h"
 
@@ -67,6 +68,10 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
     if (count > 0)
         conn->bytes_in += (uint64_t)count;
     conn->read_cb(stream, count, buf);
+    // What comes after an error is not looked at any more, but libh2o would keep it
+    // for as long as its last write takes, which is up to the client.
+    if (conn->http2 && !conn->let_go && http2_is_over(conn))
+        h2o_socket_read_stop(conn->sock);
 }
 
 int uv_read_start(uv_stream_t *stream, uv_alloc_cb alloc_cb, uv_read_cb read_cb)

@@ -54,7 +54,7 @@ static bool join(unsigned n, size_t waiter)
 {
     struct secret_digest d = world_digest(n);
     waiters[waiter].on_filled = on_filled;
-    return key_fill_join(fill, &d, &waiters[waiter]);
+    return key_fill_join(fill, &d, KEY_LINE_KNOWN, &waiters[waiter]);
 }
 
 static void changed(unsigned n, uint64_t revision)
@@ -423,7 +423,7 @@ static void join_many(unsigned count)
     for (unsigned n = 0; n < count; n++) {
         struct secret_digest d = world_digest(n);
         many[n].on_filled = on_one_filled;
-        assert_true(key_fill_join(fill, &d, &many[n]));
+        assert_true(key_fill_join(fill, &d, KEY_LINE_KNOWN, &many[n]));
     }
 }
 
@@ -495,7 +495,7 @@ static void on_filled_join(struct key_waiter *w, enum key_fill_outcome outcome)
     on_filled(w, outcome);
     struct secret_digest d = world_digest(A);
     again.on_filled = on_filled;
-    assert_true(key_fill_join(fill, &d, &again));
+    assert_true(key_fill_join(fill, &d, KEY_LINE_KNOWN, &again));
 }
 
 static void whoever_was_told_may_ask_again(void **state)
@@ -503,7 +503,7 @@ static void whoever_was_told_may_ask_again(void **state)
     (void)state;
     struct secret_digest d = world_digest(A);
     waiters[0].on_filled = on_filled_join;
-    assert_true(key_fill_join(fill, &d, &waiters[0]));
+    assert_true(key_fill_join(fill, &d, KEY_LINE_KNOWN, &waiters[0]));
     assert_true(join(A, 1));
     world_answer_failed();
     assert_told("aa");

@@ -24,6 +24,10 @@ async function strike(target, bytes, { ms = 1500, ...options } = {}) {
   const h2 = await connection(target, options);
   const sent = h2.write(bytes);
   await Promise.race([h2.closed, sent.then(() => sleep(ms, undefined, { ref: false }))]);
+  if (options.read === false) { // who does not read does not notice the end
+    h2.resume();
+    await Promise.race([h2.closed, sleep(1000)]);
+  }
   const { counts, goaway, isClosed } = h2;
   h2.destroy();
   await h2.closed;
@@ -237,6 +241,20 @@ export async function frameFloods(target) {
     await strike(target, Buffer.concat([get(1, target.small, OPEN), one]), { ms: 300 });
 }
 
+// After an error the connection only waits for its last write; what still comes must not
+// be kept for that.
+export async function closingFlood(target, megabytes = 150) {
+  const count = Math.min(99, Math.ceil(15e6 / target.large.length));
+  const h2 = await connection(target, { first: Buffer.concat([settings({ INITIAL_WINDOW_SIZE: 0xffffff }), WIDE]), read: false });
+  await h2.write(each(count, (n) => get(odd(n), target.large)));
+  await sleep(300);
+  await h2.write(frame(TYPE.PING, 0, 0, Buffer.alloc(7)));
+  const chunk = Buffer.alloc(1 << 20);
+  for (let sent = 0; sent < megabytes && !h2.isClosed; sent++) await Promise.race([h2.write(chunk), sleep(300)]);
+  h2.destroy();
+  await h2.closed;
+}
+
 // The answers to 17 bytes are 17 bytes: many connections that take none of them.
 export const pingUnread = (target) => manyUnread(target, 100, Buffer.alloc(17 * 60000, ping()));
 export const settingsUnread = (target) => manyUnread(target, 100, Buffer.alloc(9 * 100000, settings()));
@@ -294,7 +312,7 @@ export async function oddFrames(target) {
 // -- holding on ------------------------------------------------------------------
 
 // 100 requests with bodies that never end: what was sent of them is kept meanwhile.
-export async function openBodies(target, connections = 24) {
+export async function openBodies(target, connections = 12) {
   const body = Buffer.concat(Array.from({ length: 3 }, () => Buffer.alloc(16384, 'b')));
   const frames = (stream) => Buffer.concat([0, 1, 2].map((n) => frame(TYPE.DATA, 0, stream, body.subarray(n * 16384, (n + 1) * 16384))));
   const bytes = each(100, (n) => Buffer.concat([get(odd(n), target.small, OPEN), frames(odd(n))]));
@@ -306,7 +324,7 @@ export const openHeads = (target, connections = 40) => strikeMany(target, connec
   each(100, (n) => request(odd(n), block(target.small.path, [['x-long', 'h'.repeat(15000)]]), OPEN)), { ms: 1500 });
 
 // Nobody reads: 100 large answers wait on each connection, with windows that allow them and without.
-export async function windowStall(target, { connections = 100, ms }) {
+export async function windowStall(target, { connections = 60, ms }) {
   const wide = Buffer.concat([WIDE, settings({ INITIAL_WINDOW_SIZE: 0xffffff })]);
   const gets = each(100, (n) => get(odd(n), target.large));
   const cut = await Promise.all([

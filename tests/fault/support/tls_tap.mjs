@@ -21,6 +21,14 @@ export function certificate(dir) {
   return paths;
 }
 
+// A connection for H2.open's `connect`.
+export function overTls(port, host) {
+  return new Promise((done, fail) => {
+    const socket = tls.connect({ port, host, rejectUnauthorized: false, ALPNProtocols: ['h2'] }, () => done(socket));
+    socket.once('error', fail);
+  });
+}
+
 export class TlsTap {
   // With `holdAfterHello`, everything after the first flight waits for flush().
   constructor(port, { alpn = 'http/1.1', holdAfterHello = false, ...options } = {}) {
@@ -30,6 +38,7 @@ export class TlsTap {
     const wire = new Duplex({
       read() {},
       write: (chunk, encoding, done) => {
+        this.hello ??= Buffer.from(chunk);
         if (this.holds) this.held.push(chunk);
         else this.raw.write(chunk);
         this.holds ||= holdAfterHello;

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// Connections that say almost the right thing, under AddressSanitizer and UBSan: the
+// programs find nothing to complain of, and an honest client is served beside them.
+// CM_TEST_SEED repeats a run.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { resolve } from 'node:path';
+import { after, before, test } from 'node:test';
+import { root, sleep } from '../integration/support/stack.mjs';
+import { Edge, LONG } from './support/edge.mjs';
+import { Bare } from './support/victim.mjs';
+
+const bin = resolve(root, process.env.CM_BIN_DIR ?? 'build/asan');
+const COUNT = LONG ? 100000 : 5000; // of each kind; HTTP/1 has two kinds' worth
+const seed = process.env.CM_TEST_SEED ?? String(Date.now());
+let edge;
+before(async () => { edge = await Edge.start(); }, { timeout: 60000 });
+after(() => edge?.stop());
+
+async function fuzz(what, port, count, authorization, { path, length }) {
+  const child = spawn(resolve(bin, 'tests/fuzz_client'), [what, String(port), String(count), seed, authorization, path, String(length)], { stdio: ['ignore', 'inherit', 'pipe'] });
+  let err = '';
+  child.stderr.on('data', (chunk) => { err += chunk; });
+  const [code] = await once(child, 'close');
+  return { code, err };
+}
+
+for (const [what, answer] of [['h2', 'large'], ['h2', 'small'], ['h1', 'small']]) {
+  test(`${COUNT} fuzzed connections of ${what}, ${answer} answers`, { timeout: LONG ? 1800000 : 180000 }, async (t) => {
+    t.diagnostic(`figure seed of ${what}, ${answer}: ${seed}`);
+    const { code, err } = await edge.survive(t, `${COUNT} fuzzed connections of ${what}, ${answer} answers`, () =>
+      fuzz(what, edge.stack.port, what === 'h1' ? 2 * COUNT : COUNT, `Bearer ${edge.secret}`, edge[answer]));
+    assert.equal(code, 0, err);
+  });
+}
+
+test('the same bytes kill libh2o alone', { timeout: 120000 }, async (t) => {
+  const bare = await Bare.start();
+  try {
+    const { err } = await fuzz('h2', bare.port, 60000, 'Bearer k', { path: '/small', length: 100 });
+    await Promise.race([bare.exited, sleep(1000)]);
+    t.diagnostic(`figure libh2o alone: ${err.trim()}; ${bare.err.trim().split('\n').at(-1).slice(-160)}`);
+    assert.equal(bare.exit?.signal, 'SIGABRT');
+  } finally {
+    await bare.stop();
+  }
+});
