@@ -347,7 +347,7 @@ void crew_drop_program(struct crew *c)
 
 bool crew_renew(struct crew *c, unsigned slot, uint64_t now_ms)
 {
-    CM_ASSERT(slot < c->workers);
+    CM_ASSERT(slot <= c->workers);
     int program = c->candidate >= 0 ? c->candidate : c->program;
     return !c->leaving && count_members(&c->slots[slot]) == 1 && start(c, slot, program, now_ms);
 }

@@ -55,7 +55,7 @@ CM_MUST_CHECK bool crew_look_for_program(struct crew *c);
 void crew_keep_program(struct crew *c);
 void crew_drop_program(struct crew *c);
 
-// Rolling one slot. crew_renew starts a second incarnation beside the first;
+// Rolling one slot, be it the ops child's. crew_renew starts a second incarnation beside the first;
 // false when the slot is not in the state for it (nobody or two there, or it
 // could not be started).
 CM_MUST_CHECK bool crew_renew(struct crew *c, unsigned slot, uint64_t now_ms);

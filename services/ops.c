@@ -125,6 +125,7 @@ static void on_term(uv_signal_t *signal, int number)
     (void)number;
     struct ops *o = CM_CONTAINER_OF(signal, struct ops, term);
     uv_signal_stop(signal);
+    o->start->block->accepting = false;
     uv_timer_start(&o->cut, on_cut, CUT_AFTER_MS, 0);
     server_drain(o->server, on_drained, o);
 }
@@ -157,6 +158,7 @@ int ops_run(const struct ops_start *start)
         LOG_ERROR("listen_failed", LOG_CSTR("error", strerror(-error)));
         return EXIT_FAILURE;
     }
+    start->block->accepting = true;
     uv_run(&o.loop, UV_RUN_DEFAULT);
     server_destroy(o.server);
     uv_run(&o.loop, UV_RUN_DEFAULT);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// One slot after the other: start a second worker beside the first, wait until
-// it is as able as the first, ask the first to leave, wait until it has gone.
+// One slot after the other, the ops child's last: start a second process beside the
+// first, wait until it is as able as the first, ask the first to leave, wait until
+// it has gone.
 //
 // Both accept from the slot's one socket meanwhile, so no connection is ever
 // without somebody to take it. A successor that dies, or does not get ready in
@@ -52,7 +53,7 @@ static void finish(struct roll *r, struct crew *c)
 
 static void next(struct roll *r, struct crew *c, unsigned slots, uint64_t now_ms)
 {
-    // A slot whose worker has just died gets a new one anyway.
+    // A slot whose process has just died gets a new one anyway.
     while (r->slot < slots && !crew_renew(c, r->slot, now_ms))
         r->slot++;
     r->step = ROLL_WAIT_ABLE;

@@ -231,7 +231,7 @@ static void dismiss_ops(struct supervisor *s, uint64_t now_ms)
 static void advance(struct supervisor *s, uint64_t now_ms)
 {
     if (s->phase == SERVING)
-        roll_tick(&s->roll, s->crew, s->slots, s->settings->drain_timeout_s * 1000, now_ms);
+        roll_tick(&s->roll, s->crew, s->slots + 1, s->settings->drain_timeout_s * 1000, now_ms);
     if (s->phase == LINGERING && now_ms >= s->leave_ms)
         dismiss_workers(s);
     if (s->phase == WORKERS_LEAVING && crew_workers(s->crew) == 0)

@@ -204,6 +204,9 @@ test('a roll takes the program that is at its path, if that can start', { timeou
     assert.notEqual(fresh, old);
     await roll('roll_done');
     assert.deepEqual(await files(), [fresh, fresh]);
+    const ops = events(stack, 'child_started').filter((e) => e.role === 'ops').at(-1);
+    assert.equal(ops.incarnation, 2);
+    assert.equal(statSync(`/proc/${ops.pid}/exe`).ino, fresh);
 
     // Another program, no program, nothing: the workers stay, and who dies comes back.
     const before = (await detail(stack)).map((w) => w.pid);
