@@ -83,7 +83,7 @@ static bool is_whole(struct slice bytes)
 static bool read_head(struct slice *rest, struct snapshot_head *h)
 {
     struct slice at = slice_take(rest, '\n'), confirmed = slice_take(rest, '\n');
-    return slice_equal(slice_take(&at, ' '), SLICE_LIT("at")) &&
+    return rest->ptr != NULL && slice_equal(slice_take(&at, ' '), SLICE_LIT("at")) &&
            state_text_read_position(at, &h->at) &&
            slice_equal(slice_take(&confirmed, ' '), SLICE_LIT("confirmed")) &&
            state_text_read_stamp(confirmed, &h->confirmed);

@@ -33,16 +33,25 @@ void state_text_stamp(struct buf *out, const struct clock_stamp *s)
                s->wall_ms);
 }
 
+static bool is_boot_id(struct slice id)
+{
+    for (size_t i = 0; i < id.len; i++)
+        if (memchr("0123456789abcdef-", id.ptr[i], 17) == NULL)
+            return false;
+    return id.len == 36;
+}
+
 bool state_text_read_stamp(struct slice text, struct clock_stamp *out)
 {
     struct clock_stamp s = {.boot_id = ""};
     uint64_t wall;
     struct slice id = slice_take(&text, ' ');
-    if (id.len == 0 || id.len >= sizeof(s.boot_id) ||
+    bool unknown = slice_equal(id, SLICE_LIT("-"));
+    if ((!unknown && !is_boot_id(id)) ||
         !slice_parse_u64(slice_take(&text, ' '), UINT64_MAX, &s.boot_ms) ||
         !slice_parse_u64(text, INT64_MAX, &wall))
         return false;
-    if (!slice_equal(id, SLICE_LIT("-")))
+    if (!unknown)
         memcpy(s.boot_id, id.ptr, id.len);
     s.wall_ms = (int64_t)wall;
     *out = s;

@@ -83,7 +83,7 @@ test('a fresh process is ready from disk with 10,000 models and Redis down', asy
     const ms = performance.now() - started;
     const took = [...stack.models.text().matchAll(/"event":"state_loaded".*?"took_ms":(\d+)/g)].map((m) => m[1]);
     t.diagnostic(`figure cold start, Redis down, 10,000 models: ready after ${ms.toFixed(0)} ms, `
-      + `reading took ${took.join(' and ')} ms (sanitized build, 2 workers)`);
+      + `reading took ${took.join(' and ')} ms (${process.env.CM_BIN_DIR ?? 'build/asan'}, 2 workers)`);
     assert.ok(ms < 15000);
     await until('both', async () => (await readyz(stack)).workers.every((w) => w.ready && w.accepting));
     for (const worker of (await readyz(stack)).workers) {
