@@ -21,6 +21,8 @@ static void store_http(metric_value *values, const struct server_counters *c)
 {
     metric_set(values, METRIC_CONNECTIONS_ACCEPTED, c->accepted);
     metric_set(values, METRIC_CONNECTIONS_REJECTED, c->rejected);
+    metric_set(values, METRIC_CONNECTIONS_REAPED, c->reaped);
+    metric_set(values, METRIC_CONNECTIONS_GUARDED, c->guarded);
     metric_set(values, METRIC_CONNECTIONS_OPEN, c->open);
     metric_set(values, METRIC_REQUESTS_IN_FLIGHT, c->in_flight);
 }

@@ -105,6 +105,12 @@ bool guard_is_in_place(void)
     return guard_hpack_is_in_place() && library_is_overruled(names);
 }
 
+int guard_calm(struct server *s)
+{
+    s->counters.guarded++;
+    return H2O_HTTP2_ERROR_ENHANCE_YOUR_CALM;
+}
+
 static struct conn *conn_of_http2(const h2o_http2_conn_t *h2)
 {
     return h2->sock->on_close.data;
@@ -213,8 +219,7 @@ static int take_data(struct conn *conn, h2o_http2_conn_t *h2, h2o_http2_frame_t 
         return 0;
     if (stream->_req_body->size + data_length(frame) <= max_body) {
         conn->guard.body_bytes += data_length(frame);
-        return conn->guard.body_bytes <= BODIES_MAX * max_body ? 0
-                                                               : H2O_HTTP2_ERROR_ENHANCE_YOUR_CALM;
+        return conn->guard.body_bytes <= BODIES_MAX * max_body ? 0 : guard_calm(conn->server);
     }
     conn->refuse = (struct refusal){.status = 413,
                                     .early = (frame->flags & H2O_HTTP2_FRAME_FLAG_END_STREAM) == 0};
@@ -251,7 +256,7 @@ static int take_continuation(struct conn *conn, const h2o_http2_conn_t *h2,
         make_void(frame);
     } else if (h2->_headers_unparsed != NULL &&
                h2->_headers_unparsed->size + frame->length > GUARD_HEAD_MAX) {
-        return H2O_HTTP2_ERROR_ENHANCE_YOUR_CALM;
+        return guard_calm(conn->server);
     } else if (h2->state >= H2O_HTTP2_CONN_STATE_HALF_CLOSED) {
         // libh2o would look at this frame again and again, for ever.
         return H2O_HTTP2_ERROR_PROTOCOL;
@@ -279,7 +284,7 @@ static int take_frame(struct conn *conn, h2o_http2_conn_t *h2, h2o_http2_frame_t
     g->frames++;
     conn->refuse.status = 0;
     if (is_idle(frame) && ++g->idle_frames > IDLE_FRAMES_MAX)
-        return H2O_HTTP2_ERROR_ENHANCE_YOUR_CALM;
+        return guard_calm(conn->server);
     switch (frame->type) {
     case H2O_HTTP2_FRAME_TYPE_DATA:
         return take_data(conn, h2, frame);
@@ -306,7 +311,7 @@ ssize_t h2o_http2_decode_frame(h2o_http2_frame_t *frame, const uint8_t *src, siz
     struct conn *conn = intake_conn(src);
     // Rapid Reset, MadeYouReset: whatever else the client has sent is not worth a look.
     if (conn->guard.resets > RESETS_MAX || conn->doomed)
-        return H2O_HTTP2_ERROR_ENHANCE_YOUR_CALM;
+        return guard_calm(conn->server);
     ssize_t taken = real.decode_frame(frame, src, len, host_settings, err_desc);
     if (taken < 0)
         return taken;

@@ -36,10 +36,13 @@ struct guard {
 };
 
 struct call;
+struct server;
 
 // Do the library's calls really come here? To be asked before it is relied on.
 bool guard_is_in_place(void);
 bool guard_hpack_is_in_place(void); // guard_hpack.c's part of it
+// Counts a connection that is to end; the error for libh2o that does it.
+int guard_calm(struct server *s);
 void guard_block_came(struct guard *g);
 // The body of c is here, or never will be.
 void guard_call_began(struct guard *g, const struct call *c);

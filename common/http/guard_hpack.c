@@ -107,7 +107,7 @@ int h2o_hpack_parse_headers(h2o_req_t *req, h2o_hpack_header_table_t *table, con
     (void)digests;                 // a feature nobody asked for, a parser less
     // The HPACK bomb.
     if (len > GUARD_HEAD_MAX || count_fields(src, src + len) > GUARD_FIELDS_MAX)
-        return H2O_HTTP2_ERROR_ENHANCE_YOUR_CALM;
+        return guard_calm(conn->server);
     guard_block_came(&conn->guard);
     int error = real.parse_headers(req, table, src, len, pseudo, content_length, NULL, err_desc);
     if (error != 0 || !is_head)

@@ -46,6 +46,7 @@ struct server_options {
 struct server_counters {
     uint64_t accepted, rejected; // connections
     uint64_t reaped;             // ended because they were idle, stalled or too slow
+    uint64_t guarded;            // ended for what they sent over HTTP/2
     uint64_t open;               // now
     uint64_t requests;
     uint64_t in_flight; // requests without a complete reply

@@ -129,7 +129,7 @@ void fixture_open_limited(struct fixture *f, const struct fixture_limits *limits
                                      .head_timeout_ms = or_else(limits->head_ms, 10000),
                                      .write_timeout_ms = or_else(limits->write_ms, 10000),
                                      .max_body = FIXTURE_MAX_BODY,
-                                     .http2 = true,
+                                     .http2 = !limits->no_http2,
                                      .connection_memory = sizeof(unsigned),
                                      .handler = handle,
                                      .refuse = refuse,

@@ -29,6 +29,7 @@ struct fixture {
 void fixture_open(struct fixture *f, uint32_t max_connections, uint32_t idle_ms);
 struct fixture_limits {
     uint32_t max_connections, idle_ms, head_ms, write_ms;
+    bool no_http2;
 };
 void fixture_open_limited(struct fixture *f, const struct fixture_limits *limits);
 // Drains, cuts what is left after half a second, destroys; everything must be gone.

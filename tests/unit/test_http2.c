@@ -268,6 +268,20 @@ static void test_no_upgrade(void **state)
     raw_close(&c);
 }
 
+static void test_switched_off(void **state)
+{
+    (void)state;
+    static struct fixture f;
+    struct raw_client c;
+    fixture_open_limited(&f, &(struct fixture_limits){.no_http2 = true});
+    fixture_connect(&f, &c);
+    h2_open(&c, -1);
+    assert_slice(raw_read(&c, false).body, "Bad Request");
+    raw_read_end(&c);
+    raw_close(&c);
+    fixture_close(&f);
+}
+
 static void test_drain_tells_and_finishes(void **state)
 {
     struct fixture *f = *state;
@@ -355,6 +369,7 @@ int main(void)
         TEST(test_a_reset_during_a_deferred_call),
         TEST(test_windows),
         TEST(test_no_upgrade),
+        cmocka_unit_test(test_switched_off),
         TEST(test_drain_tells_and_finishes),
         TEST(test_drain_waits_for_a_slow_reader),
         TEST(test_cut),
