@@ -98,6 +98,9 @@ test(`the master is killed ${ROUNDS} times under load`, { timeout: 600000 }, asy
   t.diagnostic(`figure Sentinel: of ${acked} acknowledged writes ${lost} lost`);
   assert.deepEqual(traffic.failed, []);
   assert.ok(Math.max(...back) <= WRITES_BACK_MS, `writes back after ${back} ms`);
+  // The subscriptions have moved, too: of the workers (bells) and of the admin (acks).
+  await until('a change to be heard everywhere', async () =>
+    (await stack.call('PATCH', '/models/acme/one', { created: ++Writer.last }, { prefer: 'wait=5' })).json?.propagation?.complete);
   const wrong = traffic.unknown.filter((one) => one.status !== 401 && one.status !== 500);
   assert.deepEqual(wrong, [], 'unknown keys');
 });

@@ -94,6 +94,9 @@ static void a_wrong_answer_is_a_failed_link(void **state)
         {"HMGET", "-MASTERDOWN Link with MASTER is down\r\n"},
         {"HMGET", "-NOAUTH Authentication required.\r\n"},
         {"HMGET", "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n"},
+        {"HMGET", "-BUSY Redis is busy running a script\r\n"},
+        {"INFO", "-NOPERM this user has no permissions to run the 'info' command\r\n"},
+        {"INFO", "-BUSY Redis is busy running a script\r\n"},
         {"HMGET", "*1\r\n$1\r\n1\r\n"},
         {"HMGET", "+OK\r\n"},
         {"HMGET", ":1\r\n"},
@@ -112,7 +115,7 @@ static void a_wrong_answer_is_a_failed_link(void **state)
         follow(*state);
         follower_wait_state(&worker, FEED_LIVE, 2000);
         size_t accepted = fake_redis_accepted(fake);
-        if (strcmp(cases[i].verb, "HMGET") != 0)
+        if (strcmp(cases[i].verb, "HMGET") != 0 && strcmp(cases[i].verb, "INFO") != 0)
             fake_redis_reply(fake, "HMGET", HEAD_AHEAD); // makes it read log, then records
         fake_redis_reply(fake, cases[i].verb, cases[i].raw);
         follower_wait_state(&worker, FEED_AWAY, 1000);
@@ -120,9 +123,37 @@ static void a_wrong_answer_is_a_failed_link(void **state)
         fake_redis_reply(fake, "HMGET", GOOD_HEAD);
         fake_redis_reply(fake, "XRANGE", "*0\r\n");
         fake_redis_reply(fake, "HSCAN", NO_RECORDS);
+        fake_redis_forget(fake, "INFO");
         follower_wait_state(&worker, FEED_LIVE, 3000);
         end();
     }
+}
+
+// The link works, the head is as it was, and yet it is not a master's word.
+static void who_is_no_master_confirms_nothing(void **state)
+{
+    static const char *const words[] = {"$12\r\nrole:slave\r\n\r\n",
+                                        "$4\r\nPONG\r\n",
+                                        "$0\r\n\r\n",
+                                        "$-1\r\n",
+                                        "*0\r\n",
+                                        "+OK\r\n"};
+    follow(*state);
+    follower_wait_state(&worker, FEED_LIVE, 2000);
+    size_t accepted = fake_redis_accepted(fake);
+    for (size_t i = 0; i < CM_ARRAY_LEN(words); i++) {
+        fake_redis_reply(fake, "INFO", words[i]);
+        follower_wait_state(&worker, FEED_AWAY, 1000);
+        const struct feed *feed = feed_io_feed(worker.io);
+        assert_int_equal(feed_reason(feed), FEED_REASON_UNCONFIRMED);
+        uint64_t confirmed_ms = feed_confirmed_at(feed);
+        loop_run_for(*state, 200);
+        assert_int_equal(feed_confirmed_at(feed), confirmed_ms); // the lease runs out
+        fake_redis_forget(fake, "INFO");
+        follower_wait_state(&worker, FEED_LIVE, 1000);
+    }
+    assert_int_equal(fake_redis_accepted(fake), accepted);
+    end();
 }
 
 static void a_lasting_refusal_is_no_flood(void **state)
@@ -252,6 +283,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         LOOP_TEST(hello_comes_before_the_first_read),
         LOOP_TEST(a_wrong_answer_is_a_failed_link),
+        LOOP_TEST(who_is_no_master_confirms_nothing),
         LOOP_TEST(a_lasting_refusal_is_no_flood),
         LOOP_TEST(garbled_entries_are_told_to_the_feed),
         LOOP_TEST(a_refused_ack_is_said_once_and_serving_goes_on),
