@@ -24,6 +24,7 @@
 #define FILLS "cm_key_fills_total"
 #define FILLS_HELP "Reads of single keys from Redis, by what they found."
 #define STATE "cm_feed_state"
+#define TURNS_HELP "Turns of the loop, by the processor time that they took."
 #define STATE_HELP "1 for the state that the feed is in, else 0."
 
 const struct metric metrics_table[METRIC_ROWS] = {
@@ -115,6 +116,14 @@ const struct metric metrics_table[METRIC_ROWS] = {
                              "Writes to CM_STATE_DIR that failed."},
     [METRIC_LOG_DROPPED] = {"cm_log_dropped_total", "", COUNTER,
                             "Log lines dropped because stderr would have blocked."},
+
+    [METRIC_TURNS] = {"cm_loop_turns_total", "cpu=\"under_500us\"", COUNTER, TURNS_HELP},
+    [METRIC_TURNS + 1] = {"cm_loop_turns_total", "cpu=\"under_1ms\"", COUNTER, TURNS_HELP},
+    [METRIC_TURNS + 2] = {"cm_loop_turns_total", "cpu=\"under_2ms\"", COUNTER, TURNS_HELP},
+    [METRIC_TURNS + 3] = {"cm_loop_turns_total", "cpu=\"under_10ms\"", COUNTER, TURNS_HELP},
+    [METRIC_TURNS + 4] = {"cm_loop_turns_total", "cpu=\"longer\"", COUNTER, TURNS_HELP},
+    [METRIC_TURN_LONGEST] = {"cm_loop_turn_longest_microseconds", "", GAUGE,
+                             "Processor time of the longest turn since the worker started."},
 
     [METRIC_CPU_MS] = {"cm_process_cpu_milliseconds_total", "", COUNTER,
                        "Processor time, user and system."},

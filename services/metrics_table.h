@@ -81,6 +81,10 @@ enum metric_row {
     METRIC_STATE_ERRORS,
     METRIC_LOG_DROPPED,
 
+    METRIC_TURNS, // by their length: five rows, see turns.c
+    METRIC_TURNS_END = METRIC_TURNS + 4,
+    METRIC_TURN_LONGEST, // gauge: microseconds
+
     METRIC_CPU_MS,         // see process_stats.h
     METRIC_RESIDENT_BYTES, // gauge
 

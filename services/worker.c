@@ -84,6 +84,7 @@ static void on_feed_closed(struct worker *w)
     uv_close((uv_handle_t *)&w->beat, NULL);
     uv_close((uv_handle_t *)&w->cut, NULL);
     uv_close((uv_handle_t *)&w->term, NULL);
+    uv_close((uv_handle_t *)&w->turn, NULL);
     uv_stop(&w->loop);
 }
 
@@ -131,14 +132,22 @@ static void on_term(uv_signal_t *signal, int number)
 
 // -- starting ---------------------------------------------------------------
 
+static void on_turn(uv_prepare_t *prepare)
+{
+    turns_note(&CM_CONTAINER_OF(prepare, struct worker, turn)->turns);
+}
+
 static void start_loop(struct worker *w)
 {
     CM_ASSERT(uv_loop_init(&w->loop) == 0);
     uv_timer_init(&w->loop, &w->beat);
     uv_timer_init(&w->loop, &w->cut);
     uv_signal_init(&w->loop, &w->term);
+    uv_prepare_init(&w->loop, &w->turn);
     uv_timer_start(&w->beat, on_beat, 0, NEIGHBOURS_LOOK_MS);
     uv_signal_start(&w->term, on_term, SIGTERM);
+    w->turns.values = w->start->block->metrics;
+    uv_prepare_start(&w->turn, on_turn);
 }
 
 static void on_request(void *ctx, struct call *c)

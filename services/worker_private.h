@@ -15,6 +15,7 @@
 #include "services/models_api.h"
 #include "services/neighbours.h"
 #include "services/replica.h"
+#include "services/turns.h"
 #include "services/worker.h"
 #include "services/worker_stats.h"
 
@@ -25,6 +26,8 @@ struct worker {
     uv_timer_t beat, alarm, cut;
     uv_idle_t render;
     uv_signal_t term;
+    uv_prepare_t turn;
+    struct turns turns;
     uint64_t beats;
     uint64_t started_ms; // boot time
 

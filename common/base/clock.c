@@ -30,6 +30,11 @@ uint64_t clock_boot_ms(void)
     return clock_boot_us() / 1000;
 }
 
+uint64_t clock_thread_us(void)
+{
+    return read_us(CLOCK_THREAD_CPUTIME_ID);
+}
+
 int64_t clock_wall_ms(void)
 {
     return (int64_t)(read_us(CLOCK_REALTIME) / 1000);

@@ -9,6 +9,8 @@
 // long before the boot, so that a time before it can be written too.
 uint64_t clock_boot_us(void);
 uint64_t clock_boot_ms(void);
+// Processor time of the calling thread.
+uint64_t clock_thread_us(void);
 // CLOCK_REALTIME since the Unix epoch.
 int64_t clock_wall_ms(void);
 int64_t clock_wall_s(void); // by the kernel's last tick: a few milliseconds late, and cheap
