@@ -23,9 +23,10 @@ export function model(i) {
 
 export const catalog = (count) => Array.from({ length: count }, (_, i) => model(i));
 
-export function aliases(count, models) {
+// from: where in the catalog their targets begin.
+export function aliases(count, models, from = 0) {
   return Array.from({ length: count }, (_, i) => ({
-    match: i % 2 ? 'prefix' : 'exact', name: `team-alias-${i}`, target: models[(i * 7) % models.length].id,
+    match: i % 2 ? 'prefix' : 'exact', name: `team-alias-${i}`, target: models[(from + i * 7) % models.length].id,
   }));
 }
 

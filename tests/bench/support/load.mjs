@@ -8,7 +8,7 @@ import { quantile } from './stats.mjs';
 
 export const CLIENT_CPU = '1';
 
-function run(command, args) {
+export function run(command, args) {
   const child = spawn('taskset', ['-c', CLIENT_CPU, command, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   let out = '';
   child.stdout.on('data', (chunk) => { out += chunk; });
