@@ -23,6 +23,6 @@ while getopts k:w:m:b: option; do
     esac
 done
 prepare "$build" || exit 2
-ulimit -S -n 8192 || exit 2
+prlimit --pid $$ --nofile=8192: || exit 2
 # shellcheck disable=SC2086
 exec node tests/bench/scale.mjs $options
