@@ -32,7 +32,7 @@ enum {
     IDLE_FRAMES_A_REQUEST = 20,
     IDLE_FRAMES_A_FRAME = 10,
     IDLE_FRAMES_A_SECOND = 100,
-    // Request bodies in the making, in largest ones.
+    // Requests in the making, in largest bodies.
     BODIES_MAX = 8,
     // Unwanted bodies of a connection that are read to their end.
     SWALLOW_MAX = 16 * 1024 * 1024,
@@ -59,13 +59,6 @@ void guard_block_came(struct guard *g)
 {
     g->blocks++;
     pay_back(&g->idle_frames, IDLE_FRAMES_A_REQUEST);
-}
-
-void guard_call_began(struct guard *g, const struct call *c)
-{
-    g->early += c->early;
-    if (c->conn->http2)
-        g->body_bytes -= c->req->entity.len;
 }
 
 void guard_call_ended(struct guard *g, const struct call *c)
@@ -199,6 +192,42 @@ static bool swallow(struct conn *conn, h2o_http2_conn_t *h2, h2o_http2_frame_t *
     return true;
 }
 
+// -- requests in the making ---------------------------------------------------
+
+// The length of the head is kept in a field that only pushed streams use.
+static uint32_t *head_bytes(h2o_http2_stream_t *stream)
+{
+    return &stream->push.parent_stream_id;
+}
+
+static int add_bytes(struct conn *conn, size_t bytes)
+{
+    conn->guard.pending_bytes += bytes;
+    return conn->guard.pending_bytes <= BODIES_MAX * conn->server->options.max_body
+               ? 0
+               : guard_calm(conn->server);
+}
+
+int guard_head_came(struct conn *conn, h2o_http2_stream_t *stream, size_t len)
+{
+    *head_bytes(stream) = (uint32_t)len;
+    return add_bytes(conn, len);
+}
+
+static void forget_bytes(struct guard *g, h2o_http2_stream_t *stream, size_t body)
+{
+    g->pending_bytes -= *head_bytes(stream) + body;
+    *head_bytes(stream) = 0;
+}
+
+void guard_call_began(struct guard *g, const struct call *c)
+{
+    g->early += c->early;
+    if (c->conn->http2)
+        forget_bytes(g, H2O_STRUCT_FROM_MEMBER(h2o_http2_stream_t, req, c->req),
+                     c->req->entity.len);
+}
+
 // -- frames -----------------------------------------------------------------
 
 static uint32_t data_length(const h2o_http2_frame_t *frame)
@@ -217,10 +246,8 @@ static int take_data(struct conn *conn, h2o_http2_conn_t *h2, h2o_http2_frame_t 
     h2o_http2_stream_t *stream = h2o_http2_conn_get_stream(h2, frame->stream_id);
     if (stream == NULL || stream->state != H2O_HTTP2_STREAM_STATE_RECV_BODY)
         return 0;
-    if (stream->_req_body->size + data_length(frame) <= max_body) {
-        conn->guard.body_bytes += data_length(frame);
-        return conn->guard.body_bytes <= BODIES_MAX * max_body ? 0 : guard_calm(conn->server);
-    }
+    if (stream->_req_body->size + data_length(frame) <= max_body)
+        return add_bytes(conn, data_length(frame));
     conn->refuse = (struct refusal){.status = 413,
                                     .early = (frame->flags & H2O_HTTP2_FRAME_FLAG_END_STREAM) == 0};
     stream->_expected_content_length = SIZE_MAX;
@@ -370,8 +397,8 @@ void h2o_http2_stream_reset(h2o_http2_conn_t *h2, h2o_http2_stream_t *stream)
 {
     struct guard *g = &conn_of_http2(h2)->guard;
     g->resets++;
-    if (stream->state == H2O_HTTP2_STREAM_STATE_RECV_BODY)
-        g->body_bytes -= stream->_req_body->size;
+    if (stream->state <= H2O_HTTP2_STREAM_STATE_RECV_BODY)
+        forget_bytes(g, stream, stream->_req_body == NULL ? 0 : stream->_req_body->size);
     g->resetting = true;
     real.stream_reset(h2, stream);
     g->resetting = false;
@@ -382,6 +409,11 @@ void h2o_http2_stream_reset(h2o_http2_conn_t *h2, h2o_http2_stream_t *stream)
 bool guard_is_in_place(void)
 {
     return true;
+}
+
+void guard_call_began(struct guard *g, const struct call *c)
+{
+    g->early += c->early;
 }
 
 #endif

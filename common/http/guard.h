@@ -27,7 +27,7 @@ struct guard {
     unsigned resets;      // streams that ended without an answer, less those with one
     unsigned idle_frames; // that asked for nothing, less what is allowed
     unsigned early;       // calls answered before their body was here
-    size_t body_bytes;    // of requests whose end is not here yet
+    size_t pending_bytes; // of requests whose end is not here yet
     size_t swallowed;     // bytes of bodies that nobody wanted
     uint32_t uploads[GUARD_UPLOADS_MAX]; // answered streams whose body goes on; 0 = none
     bool resetting;                      // a stream is being reset right now
@@ -36,7 +36,9 @@ struct guard {
 };
 
 struct call;
+struct conn;
 struct server;
+struct st_h2o_http2_stream_t;
 
 // Do the library's calls really come here? To be asked before it is relied on.
 bool guard_is_in_place(void);
@@ -44,6 +46,8 @@ bool guard_hpack_is_in_place(void); // guard_hpack.c's part of it
 // Counts a connection that is to end; the error for libh2o that does it.
 int guard_calm(struct server *s);
 void guard_block_came(struct guard *g);
+// The head of a request whose body is to come; 0 or an error for libh2o.
+int guard_head_came(struct conn *conn, struct st_h2o_http2_stream_t *stream, size_t len);
 // The body of c is here, or never will be.
 void guard_call_began(struct guard *g, const struct call *c);
 // An answer that was taken pays for a stream that was thrown away.

@@ -116,7 +116,7 @@ int h2o_hpack_parse_headers(h2o_req_t *req, h2o_hpack_header_table_t *table, con
         refuse(conn, stream_of(req), 400, content_length);
     else if (*content_length != SIZE_MAX && *content_length > conn->server->options.max_body)
         refuse(conn, stream_of(req), 413, content_length);
-    return 0;
+    return stream_of(req)->_req_body == NULL ? 0 : guard_head_came(conn, stream_of(req), len);
 }
 
 // -- answers ----------------------------------------------------------------

@@ -234,10 +234,11 @@ static void test_unknown_frames_are_ignored_in_silence(void **state)
     raw_close(&c);
 }
 
-static void test_bodies_are_bounded_together(void **state)
+// Heads and bodies of requests whose end is awaited: 8 x 4,096 bytes here.
+static void test_what_is_awaited_is_bounded(void **state)
 {
     (void)state;
-    static char body[FIXTURE_MAX_BODY];
+    static char body[FIXTURE_MAX_BODY - 500]; // leaves room for the heads
     struct raw_client c;
     open_h2(&c, -1);
     for (unsigned i = 0; i < 8; i++) {
@@ -253,8 +254,27 @@ static void test_bodies_are_bounded_together(void **state)
     }
     expect_hello(&c, 31);
     h2_request(&c, 33, "POST", "/echo", H2_END_HEADERS, SLICE_NONE);
-    h2_send(&c, H2_DATA, 0, 33, SLICE_LIT("x"));
+    h2_send(&c, H2_DATA, 0, 33, slice_make(body, sizeof(body)));
     expect_calm(&c);
+    raw_close(&c);
+}
+
+static void test_heads_whose_bodies_are_awaited(void **state)
+{
+    (void)state;
+    static char value[3000];
+    struct raw_client c;
+    struct buf field = {0};
+    memset(value, 'h', sizeof(value) - 1);
+    h2_put_field(&field, "x-long", value);
+    open_h2(&c, -1);
+    for (unsigned i = 0; i < 30; i++) // whole ones do not count
+        h2_request(&c, 2 * i + 1, "GET", "/hello", WHOLE, buf_slice(&field));
+    assert_int_equal(h2_response(&c, 59).status, 200);
+    for (unsigned i = 30; i < 41; i++)
+        h2_request(&c, 2 * i + 1, "POST", "/echo", H2_END_HEADERS, buf_slice(&field));
+    expect_calm(&c);
+    buf_fini(&field);
     raw_close(&c);
 }
 
@@ -351,7 +371,8 @@ int main(void)
         TEST(test_answers_pay_for_resets),
         TEST(test_frames_that_ask_for_nothing),
         TEST(test_unknown_frames_are_ignored_in_silence),
-        TEST(test_bodies_are_bounded_together),
+        TEST(test_what_is_awaited_is_bounded),
+        TEST(test_heads_whose_bodies_are_awaited),
         TEST(test_what_a_connection_may_make_us_wait_for),
         TEST(test_the_peers_table_size),
         TEST(test_no_window_for_no_body),
