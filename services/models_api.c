@@ -33,7 +33,7 @@ static void add_cors(const struct models_api *api, const struct call *c, struct 
 
 static void add_found_headers(const struct models_api *api, struct reply *r, const struct answer *a)
 {
-    reply_add_header(r, SLICE_LIT("etag"), slice_make(a->etag, a->etag_len));
+    reply_add_header(r, SLICE_LIT("etag"), a->etag);
     reply_add_header(r, SLICE_LIT("cache-control"), SLICE_LIT("private, no-cache"));
     reply_add_header(r, SLICE_LIT("vary"),
                      cors_varies(&api->cors)
@@ -102,7 +102,7 @@ static void send_error(const struct models_api *api, struct call *c, enum public
 static bool is_unchanged(const struct call *c, const struct answer *a)
 {
     struct slice tags = call_header(c, SLICE_LIT("if-none-match"));
-    return tags.len > 0 && etag_matches(tags, slice_make(a->etag, a->etag_len));
+    return tags.len > 0 && etag_matches(tags, a->etag);
 }
 
 // a is in the request's memory; its pins go with the reply.

@@ -135,24 +135,28 @@ static size_t ascii_run(struct slice s, size_t at)
 {
     const uint64_t high_bits = 0x8080808080808080u;
     size_t from = at;
-    for (uint64_t word; s.len - at >= sizeof(word); at += sizeof(word)) {
-        memcpy(&word, s.ptr + at, sizeof(word));
+    while (at < s.len) {
+        uint64_t word = 0;
+        size_t step = s.len - at < sizeof(word) ? s.len - at : sizeof(word);
+        if (step == sizeof(word))
+            memcpy(&word, s.ptr + at, sizeof(word)); // one load
+        else
+            memcpy(&word, s.ptr + at, step);
         if ((word & high_bits) != 0)
             break;
+        at += step;
     }
     return at - from;
 }
 
 bool slice_is_utf8(struct slice s)
 {
-    for (size_t at = 0; at < s.len;) {
-        at += ascii_run(s, at);
-        if (at == s.len)
-            break;
+    for (size_t at = ascii_run(s, 0); at < s.len;) {
         size_t step = utf8_char((const unsigned char *)s.ptr + at, s.len - at);
         if (step == 0)
             return false;
         at += step;
+        at += ascii_run(s, at);
     }
     return true;
 }

@@ -38,10 +38,9 @@ static void add(struct answer *out, struct slice part)
     out->length += part.len;
 }
 
-static void tag(struct answer *out, const struct etag *etag)
+static struct slice text_of(const struct etag *etag)
 {
-    out->etag_len = etag->len;
-    memcpy(out->etag, etag->text, etag->len);
+    return slice_make(etag->text, etag->len);
 }
 
 void answer_list(struct answer *out, const struct arena *arena, struct view *v,
@@ -60,7 +59,7 @@ void answer_list(struct answer *out, const struct arena *arena, struct view *v,
     out->part_count += v->page_count;
     out->length += gzip ? v->packed_len : v->body.length;
     add(out, face->closing);
-    tag(out, &face->etag);
+    out->etag = text_of(&face->etag);
     out->view = view_ref(v);
     out->block = block == NULL ? NULL : alias_block_ref(block);
 }
@@ -85,19 +84,25 @@ static struct digest digest_aliased(struct digest target)
     return digest_add(target, (struct digest){0x9e3779b97f4a7c15u, 0xf39cc0605cedc835u});
 }
 
+static struct slice tag_aliased(const struct arena *arena, const struct model *target)
+{
+    struct etag etag = etag_make(digest_aliased(target->digest), false);
+    return copy(arena, text_of(&etag));
+}
+
 void answer_model(struct answer *out, const struct arena *arena, const struct resolution *r,
                   struct slice name)
 {
     CM_ASSERT(r->outcome == RESOLVE_FOUND);
     struct model *m = r->model;
-    bool aliased = r->alias != NULL;
     start(out, arena, 200, 3);
-    if (aliased)
+    if (r->alias != NULL) {
         add_aliased(out, arena, m, name);
-    else
+        out->etag = tag_aliased(arena, m);
+    } else {
         add(out, m->body);
-    struct etag etag = etag_make(aliased ? digest_aliased(m->digest) : m->digest, false);
-    tag(out, &etag);
+        out->etag = text_of(&m->etag);
+    }
     out->model = model_ref(m);
 }
 

@@ -23,16 +23,13 @@ struct arena {
     void *ctx;
 };
 
-enum { ANSWER_ETAG_MAX = ETAG_MAX };
-
 struct answer {
     int status; // 200, or an error's
     bool gzip;
     size_t part_count;
     struct slice *parts; // arena memory; what they point at is arena memory or pinned
     size_t length;       // sum of the parts
-    size_t etag_len;     // 0 for errors; else with its quotes
-    char etag[ANSWER_ETAG_MAX];
+    struct slice etag;   // with its quotes; pinned or arena memory; empty for errors
     // Pins, to be dropped with answer_release when the reply's bytes are gone.
     struct view *view;
     struct alias_block *block;

@@ -53,6 +53,7 @@ static struct model *render(const struct model_fields *f, uint64_t revision, str
     m->record = slice_make(base + l.record, len - l.record);
     m->id = slice_make(m->id_json.ptr + 1, m->id_json.len - 2); // the grammar needs no escapes
     m->digest = digest_record(m->id, m->body);
+    m->etag = etag_make(m->digest, false);
     return m;
 }
 

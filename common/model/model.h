@@ -10,6 +10,7 @@
 #include "common/base/slice.h"
 #include "common/model/digest.h"
 #include "common/model/doc.h"
+#include "common/model/etag.h"
 
 enum { MODEL_RECORD_MAX = 64 * 1024 }; // a record of this length is invalid
 
@@ -28,6 +29,7 @@ struct model {
     struct slice id_json;
     struct slice middle;  // starts with `,"object":"model"`
     struct digest digest; // digest_record(id, body)
+    struct etag etag;     // of body
     struct slice record;  // as it was parsed
 };
 
