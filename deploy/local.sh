@@ -211,6 +211,7 @@ start_all() {
     await redis redis_answers
     launch cm-admin "$bin/admin/cm-admin"
     await cm-admin probe "$(reach "$admin_ops")"
+    export CM_STATE_DIR="$data/models-state"
     launch cm-models "$bin/services/cm-models"
     await cm-models probe "$(reach "$ops")"
 }
