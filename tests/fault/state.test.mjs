@@ -7,9 +7,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { RedisProxy } from '../integration/support/proxy.mjs';
-import { request, sleep, Stack, until } from '../integration/support/stack.mjs';
+import { bin, request, sleep, Stack, until } from '../integration/support/stack.mjs';
 
 const long = process.env.CM_TEST_LONG === '1';
+const fragile = join(bin, 'tests/cm_models_fragile');
 const dirs = [];
 
 function stateDir() {
@@ -276,5 +277,31 @@ test('a directory that cannot be used costs only the copy', async () => {
     await warm(stack, key);
     assert.match(stack.models.text(), /"event":"state_dir_refused".*No such file/);
     await until('the count', async () => /^cm_state_errors_total 2$/m.test((await request(stack.opsUrl, { path: '/metrics' })).text));
+  });
+});
+
+test('a record that crashed a worker twice is left out by the next one, and only it', async (t) => {
+  const dir = stateDir();
+  await withStack({ modelsProgram: fragile, modelsEnv: { CM_STATE_DIR: dir } }, async (stack) => {
+    await stack.must('PUT', '/models/acme/one', { display_name: 'first' });
+    await stack.must('PUT', '/models/acme/bad', { display_name: 'good' });
+    const key = await stack.must('POST', '/keys', { name: 'a' });
+    await warm(stack, key);
+    await kept(stack, dir, (await readyz(stack)).workers[0].revision);
+    const { revision } = await stack.must('PUT', '/models/acme/bad', { display_name: 'crash me' });
+    await stack.must('PUT', '/models/acme/one', { display_name: 'second' });
+    const crashes = () => (stack.models.text().match(/"event":"child_ended".*"signal":6/g) ?? []).length;
+    await until('all to have gone past it', async () => crashes() >= 2 && (await readyz(stack)).workers
+      .every((w) => w.state === 'live' && w.revision > revision && w.poisoned === 1), 60000);
+    t.diagnostic(`figure a record that kills its reader: ${crashes()} crashes of 2 workers, then left out`);
+    assert.ok(crashes() <= 4);
+    for (let i = 0; i < 20; i++) {
+      const answer = await stack.get('/v1/models', auth(key));
+      assert.deepEqual(answer.json.data.map((m) => m.display_name).sort(), ['good', 'second']);
+    }
+    assert.match(stack.models.text(), /"event":"model_record_poisoned","id":"acme\/bad","crashes":[2-4]/);
+    assert.match((await request(stack.opsUrl, { path: '/metrics' })).text, /^cm_catalog_poisoned_total [1-9]/m);
+    await stack.must('PUT', '/models/acme/bad', { display_name: 'mended' }, { prefer: 'wait=10' });
+    assert.equal((await stack.get('/v1/models/acme%2Fbad', auth(key))).json.display_name, 'mended');
   });
 });
