@@ -192,15 +192,22 @@ static void reckon_key(struct worker *w, int key)
                     refused ? "is refused" : "unknown");
 }
 
+static void wait_for_a_poll(void)
+{
+    uint32_t until = sim.now + 2 * POLL_MS + 4 * sim.delay_max;
+    while (sim.now < until)
+        sim_step();
+}
+
 static void reckon(struct worker *w)
 {
     if (feed_state(w->feed) != FEED_LIVE)
         return; // it holds another history
     for (int k = 0; k < KEYS; k++) {
-        // A fill that was begun in worse times may end without an answer.
-        for (int tries = 0; tries < 3; tries++)
-            if (ask_key(w, k) != UNKNOWN)
-                break;
+        // A fill that was begun in worse times may end without an answer, and a feed that
+        // has just caught up has its lease from when it began to.
+        for (int tries = 0; tries < 3 && ask_key(w, k) == UNKNOWN; tries++)
+            wait_for_a_poll();
         reckon_key(w, k);
     }
 }
