@@ -7,11 +7,13 @@
 
 #include "admin/auth.h"
 #include "admin/guard.h"
+#include "admin/journal.h"
 #include "admin/propagation.h"
 #include "admin/request.h"
 #include "admin/roster.h"
 #include "admin/txn.h"
 #include "common/http/server.h"
+#include "common/store/durability.h"
 #include "common/store/keyspace.h"
 #include "common/store/redis.h"
 
@@ -21,10 +23,13 @@ struct api {
     const struct keyspace *keyspace;
     struct auth *auth;
     struct guard *guard;
+    struct journal *journal; // NULL = none
     struct roster *roster;
     struct propagation *propagation;
     struct txn_queue *txns;
-    uint64_t answers[6]; // by the first digit of the status; 0 = the client left
+    struct durability *durability;
+    unsigned durability_waits; // under way
+    uint64_t answers[6];       // by the first digit of the status; 0 = the client left
 };
 
 // server_options.handler, .refuse and .on_access; ctx is a struct api.

@@ -55,6 +55,7 @@ static enum reading_verdict answer_fleet(struct reading *r)
     uint64_t now_ms = clock_boot_ms();
     int64_t wall_ms = clock_wall_ms();
     json_t *list = json_object(), *data = json_array();
+    struct buf store = {.len = 0};
     for (size_t i = 0; i < count; i++)
         json_array_append_new(data, show(roster_at(roster, i), &r->head, now_ms, wall_ms));
     json_object_set_new(list, "object", json_string("list"));
@@ -65,12 +66,16 @@ static enum reading_verdict answer_fleet(struct reading *r)
     json_object_set_new(list, "head_revision", json_integer((json_int_t)r->head.revision));
     doc_write(&r->response.body, list);
     json_decref(list);
+    guard_write_state(r->request->api->guard, &store);
+    response_add_member(&r->response, "store", buf_slice(&store));
+    buf_fini(&store);
     return READING_DONE;
 }
 
 void api_fleet_list(struct request *r)
 {
-    static const struct reading_plan plan = {.ask = ask_head, .answer = answer_fleet};
+    static const struct reading_plan plan = {
+        .ask = ask_head, .answer = answer_fleet, .unguarded = true};
     reading_start(r, &plan);
 }
 

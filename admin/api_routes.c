@@ -32,6 +32,7 @@ const struct route api_routes[] = {
     {"GET", "/config", 0, "include", api_config_get},
     {"POST", "/config/diff", ROUTE_BODY, CONFIG_PARAMETERS, api_config_diff},
     {"POST", "/config/apply", ROUTE_WRITE | ROUTE_BODY, CONFIG_PARAMETERS, api_config_apply},
+    {"POST", "/store/accept", ROUTE_WRITE | ROUTE_BODY, "", api_store_accept},
     {"GET", "/fleet", 0, "", api_fleet_list},
     {"DELETE", "/fleet/{id}", ROUTE_WRITE, "", api_fleet_forget},
     {"GET", "/revisions/{n}", 0, "", api_revision_get},

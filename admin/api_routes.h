@@ -30,6 +30,7 @@ void api_aliases_list(struct request *r);
 void api_config_get(struct request *r);
 void api_config_diff(struct request *r);
 void api_config_apply(struct request *r);
+void api_store_accept(struct request *r);
 void api_fleet_list(struct request *r);
 void api_fleet_forget(struct request *r);
 void api_revision_get(struct request *r);

@@ -32,6 +32,8 @@ void audit_write(struct buf *out, const struct audit *a)
     json_object_set_new(entry, "address", json_string(a->address));
     json_object_set_new(entry, "request_id", json_string(a->request_id));
     add_diff(entry, a->diff);
+    if (a->restored != NULL)
+        json_object_set(entry, "restored", (json_t *)(uintptr_t)a->restored);
     doc_write(out, entry);
     json_decref(entry);
 }

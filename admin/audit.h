@@ -18,7 +18,8 @@ struct audit {
     const char *address;
     const char *request_id;
     uint64_t revision;
-    const json_t *diff; // array; may be NULL
+    const json_t *diff;     // array; may be NULL
+    const json_t *restored; // entries that the store lost, and this change brings back; or NULL
 };
 
 // Appends the entry as JSON.

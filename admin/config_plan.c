@@ -227,9 +227,12 @@ static const char *obstacle(const struct config_plan *p, struct write *w, size_t
     if (fetch_result(w->fetch, key->gone_slot).ptr != NULL)
         return "it was revoked, and stays so";
     for (size_t s = 0; s < k->secret_count && found == NULL; s++) {
+        char hex[SECRET_HEX_LEN + 1];
         struct slice text = fetch_result(w->fetch, key->record_slots[s]);
         struct key *record = text.ptr == NULL ? NULL : key_parse(text);
-        if (record != NULL && record->state == KEY_REVOKED)
+        secret_digest_hex(&k->secrets[s].digest, hex);
+        bool denied = p->denied != NULL && replay_denies(p->denied, slice_of(hex), slice_of(k->id));
+        if (denied || (record != NULL && record->state == KEY_REVOKED))
             found = "its secret was revoked, and stays so";
         else if (text.ptr != NULL && !p->anew)
             found = "its secret belongs to another key";
@@ -348,7 +351,7 @@ static void write_answer(struct config_plan *p, struct write *w)
 {
     struct buf *out = &w->response.body;
     size_t counts[CONFIG_UNCHANGED + 1] = {0};
-    bool changed = !w->request->dry_run && !commit_is_empty(w->commit);
+    bool changed = p->anew || (!w->request->dry_run && !commit_is_empty(w->commit));
     uint64_t revision = changed ? commit_revision(w->commit) : w->head->revision;
     json_t *skipped = list_skipped(p);
     const char *id;

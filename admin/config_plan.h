@@ -6,6 +6,7 @@
 #include "admin/catalog_plan.h"
 #include "admin/config_doc.h"
 #include "admin/key_write.h"
+#include "admin/replay.h"
 
 enum config_outcome {
     CONFIG_OPEN, // not looked at yet
@@ -24,7 +25,8 @@ struct config_plan {
     bool allow_missing; // aliases may point nowhere: a warning instead of a refusal
     bool bound;         // only at that revision
     uint64_t revision;
-    bool anew; // nothing of what is there stays: it all comes in one revision
+    bool anew;                   // nothing of what is there stays: it all comes in one revision
+    const struct replay *denied; // what else is known to be revoked; NULL = nothing
 
     struct catalog_plan catalog;
     struct config_key *keys; // one per key of doc

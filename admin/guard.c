@@ -1,57 +1,148 @@
 // SPDX-License-Identifier: Apache-2.0
 // A store that has lost or changed its history looks like any other store to a
-// compare-and-set. Writing there would make the loss final, so the first history
-// that this process meets is the one that it writes to.
+// compare-and-set. Writing there would make the loss final, and reading there
+// would show it as if it were the truth. So the history that this process knows
+// (from its journal, or the first that it meets) is the one that it works with.
 #include "admin/guard.h"
 
-static bool judge_status(const struct guard *g, bool ok, enum head_status status,
-                         struct problem *problem)
+static const struct {
+    const char *name, *text;
+} reasons[] = {
+    [GUARD_FINE] = {"", ""},
+    [GUARD_EMPTY] = {"empty", "Redis is empty, but there was a history before."},
+    [GUARD_FOREIGN] = {"foreign", "Redis holds another history than the one written so far."},
+    [GUARD_WENT_BACK] = {"went_back", "Redis lost its latest writes; they are being brought back."},
+    [GUARD_DIVERGED] = {"diverged",
+                        "Redis holds other changes than the ones written; that is being repaired."},
+    [GUARD_NEWER_FORMAT] = {"newer_format", "Redis was written by a newer program."},
+};
+
+const char *guard_reason_name(enum guard_reason reason)
 {
+    return reasons[reason].name;
+}
+
+bool guard_knows_history(const struct guard *g)
+{
+    return g->known.epoch != 0 || roster_knows_history(g->roster, 0);
+}
+
+static enum guard_reason judge_head(const struct head *known, const struct head *head)
+{
+    if (known->epoch == 0)
+        return GUARD_FINE;
+    if (head->epoch == known->epoch) {
+        if (head->revision < known->revision)
+            return GUARD_WENT_BACK;
+        bool other = head->revision == known->revision && head->change != known->change;
+        return other ? GUARD_DIVERGED : GUARD_FINE;
+    }
+    if (head_descends_from(head, known->epoch))
+        return GUARD_FINE;
+    // An epoch that ours continued: it has lost even that.
+    return head_descends_from(known, head->epoch) ? GUARD_WENT_BACK : GUARD_FOREIGN;
+}
+
+enum guard_reason guard_judge(const struct guard *g, enum head_status status,
+                              const struct head *head)
+{
+    switch (status) {
+    case HEAD_OK:
+        return judge_head(&g->known, head);
+    case HEAD_ABSENT:
+        return GUARD_EMPTY;
+    case HEAD_NEWER:
+        return GUARD_NEWER_FORMAT;
+    case HEAD_GARBLED:
+        break;
+    }
+    return GUARD_FOREIGN;
+}
+
+void guard_look(struct guard *g, enum guard_reason reason, enum head_status status,
+                const struct head *head)
+{
+    g->looked = true;
+    g->reason = reason;
+    g->found_status = status;
+    g->found = *head;
+}
+
+void guard_adopt(struct guard *g, const struct head *head)
+{
+    g->known = *head;
+    guard_look(g, GUARD_FINE, HEAD_OK, head);
+}
+
+static void add_place(struct buf *out, const char *name, const struct head *h)
+{
+    char epoch[HEAD_ID_HEX_LEN + 1];
+    buf_printf(out, ",\"%s\":", name);
+    if (h == NULL || h->epoch == 0) {
+        buf_append_str(out, "null");
+        return;
+    }
+    head_id_hex(h->epoch, epoch);
+    buf_printf(out, "{\"epoch\":\"%s\",\"revision\":%llu}", epoch, (unsigned long long)h->revision);
+}
+
+static void add_places(const struct guard *g, struct buf *out)
+{
+    add_place(out, "known", &g->known);
+    add_place(out, "found", g->found_status == HEAD_OK ? &g->found : NULL);
+}
+
+void guard_write_state(const struct guard *g, struct buf *out)
+{
+    if (g->reason == GUARD_FINE)
+        buf_append_str(out, "{\"state\":\"good\",\"reason\":null");
+    else
+        buf_printf(out, "{\"state\":\"suspect\",\"reason\":\"%s\"", reasons[g->reason].name);
+    add_places(g, out);
+    buf_append_char(out, '}');
+}
+
+static void refuse(const struct guard *g, enum guard_reason reason, struct problem *problem)
+{
+    problem_set(problem, PROBLEM_STORE_SUSPECT, "%s", reasons[reason].text);
+    buf_clear(&problem->members);
+    buf_printf(&problem->members, ",\"reason\":\"%s\"", reasons[reason].name);
+    add_places(g, &problem->members);
+}
+
+bool guard_read(const struct guard *g, bool ok, enum head_status status, const struct head *head,
+                struct problem *problem)
+{
+    if (!ok && g->looked && g->reason != GUARD_FINE) { // it answers, but not what we ask for
+        refuse(g, g->reason, problem);
+        return false;
+    }
     if (!ok) {
         problem_set(problem, PROBLEM_STORE_UNAVAILABLE, "Redis does not answer.");
         return false;
     }
-    switch (status) {
-    case HEAD_OK:
-        return true;
-    case HEAD_ABSENT:
-        if (g->epoch != 0 || roster_knows_history(g->roster, 0))
-            problem_set(problem, PROBLEM_STORE_SUSPECT,
-                        "Redis is empty, but there was a history before.");
-        else
-            problem_set(problem, PROBLEM_STORE_UNAVAILABLE, "There is no history yet.");
-        return false;
-    case HEAD_NEWER:
-        problem_set(problem, PROBLEM_STORE_SUSPECT, "Redis was written by a newer program.");
-        return false;
-    case HEAD_GARBLED:
-        problem_set(problem, PROBLEM_STORE_SUSPECT, "Redis holds something else under our prefix.");
+    if (status == HEAD_ABSENT && !guard_knows_history(g)) {
+        problem_set(problem, PROBLEM_STORE_UNAVAILABLE, "There is no history yet.");
         return false;
     }
+    enum guard_reason reason = guard_judge(g, status, head);
+    if (reason == GUARD_FINE && g->looked)
+        reason = g->reason; // seen by a closer look than this one
+    if (reason == GUARD_FINE)
+        return true;
+    refuse(g, reason, problem);
     return false;
 }
 
-bool guard_read(struct guard *g, bool ok, enum head_status status, const struct head *head,
-                struct problem *problem)
-{
-    if (!judge_status(g, ok, status, problem))
-        return false;
-    if (g->epoch == 0)
-        g->epoch = head->epoch;
-    return true;
-}
-
-bool guard_write(struct guard *g, bool ok, enum head_status status, const struct head *head,
+bool guard_write(const struct guard *g, bool ok, enum head_status status, const struct head *head,
                  struct problem *problem)
 {
     if (!guard_read(g, ok, status, head, problem))
         return false;
-    if (head->epoch != g->epoch && !head_descends_from(head, g->epoch)) {
-        problem_set(problem, PROBLEM_STORE_SUSPECT,
-                    "Redis holds another history than the one written so far.");
+    if (!g->looked) {
+        problem_set(problem, PROBLEM_STORE_UNAVAILABLE, "Redis was not looked at yet.");
         return false;
     }
-    g->epoch = head->epoch;
     if (!g->policy_good) {
         problem_set(problem, PROBLEM_STORE_UNAVAILABLE,
                     "Redis may evict records: its maxmemory-policy must be noeviction.");

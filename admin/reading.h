@@ -25,6 +25,7 @@ struct reading {
 struct reading_plan {
     void (*ask)(struct reading *r);
     enum reading_verdict (*answer)(struct reading *r);
+    bool unguarded; // answers also about a store that is suspect; head may be all zero
 };
 
 // Answers the request, later: 304 when the response's ETag is the client's.

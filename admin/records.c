@@ -25,6 +25,7 @@ struct record *records_read(const struct fetch *f, size_t slot, size_t *count)
 struct slice records_find(const struct record *records, size_t count, struct slice id)
 {
     const struct record key = {.id = id};
-    const struct record *found = bsearch(&key, records, count, sizeof(*records), by_id);
+    const struct record *found =
+        count == 0 ? NULL : bsearch(&key, records, count, sizeof(*records), by_id);
     return found == NULL ? SLICE_NONE : found->text;
 }

@@ -150,6 +150,14 @@ static bool content_type_fits(const struct request *r)
             slice_equal_nocase(type, SLICE_LIT("application/merge-patch+json")));
 }
 
+// What an answer to a write says beside the object itself; an answer that is
+// edited and sent back may still have it.
+static void drop_answer_members(json_t *body)
+{
+    json_object_del(body, "durable");
+    json_object_del(body, "propagation");
+}
+
 bool request_take_body(struct request *r, struct problem *problem)
 {
     struct slice text = call_body(r->call);
@@ -165,8 +173,10 @@ bool request_take_body(struct request *r, struct problem *problem)
         return false;
     }
     r->body = doc_parse(text, &error);
-    if (r->body != NULL)
+    if (r->body != NULL) {
+        drop_answer_members(r->body);
         return true;
+    }
     problem_set(problem, PROBLEM_MALFORMED_JSON, "Line %d, column %d: %s", error.line, error.column,
                 error.text);
     buf_printf(&problem->members, ",\"line\":%d,\"column\":%d", error.line, error.column);

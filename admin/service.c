@@ -55,9 +55,11 @@ struct service {
     struct redis *data, *subscription;
     unsigned connections; // of these, not closed yet
     struct guard guard;
+    struct journal *journal; // NULL = no state directory
     struct roster *roster;
     struct propagation *propagation;
     struct txn_queue *txns;
+    struct durability *durability;
     struct store_watch *watch;
     struct auth *auth;
     struct api api;
@@ -97,7 +99,9 @@ static bool write_mirror(void *ctx, struct slice id, struct slice text)
 
 static void flush_mirror(struct service *s, uint64_t now_ms)
 {
-    if (s->guard.epoch != 0 && redis_is_up(s->data))
+    // Never into a store that is not ours.
+    if (s->guard.known.epoch != 0 && s->guard.looked && s->guard.reason == GUARD_FINE &&
+        redis_is_up(s->data))
         roster_flush(s->roster, now_ms, write_mirror, s);
 }
 
@@ -195,7 +199,8 @@ static void advance_drain(struct service *s, uint64_t now_ms)
         s->cut = true;
         server_cut(s->api_server);
     }
-    if (s->api_drained && txn_queue_idle(s->txns) && propagation_waiting(s->propagation) == 0) {
+    if (s->api_drained && txn_queue_idle(s->txns) && s->api.durability_waits == 0 &&
+        propagation_waiting(s->propagation) == 0) {
         s->closing = true;
         server_drain(s->ops_server, on_ops_drained, s);
         server_cut(s->ops_server);
@@ -276,28 +281,38 @@ static void create_parts(struct service *s)
 {
     s->roster = roster_create();
     s->guard = (struct guard){.roster = s->roster};
+    if (s->journal != NULL)
+        s->guard.known = journal_position(s->journal);
     s->propagation = propagation_create(s->roster, s->settings->max_stale_s,
                                         s->url.sentinel_count > 0 ? MASTERSHIP_SLACK_MS : 0);
     open_redis(s);
-    s->watch = store_watch_create(&(struct store_watch_options){.data = s->data,
-                                                                .subscription = s->subscription,
-                                                                .keyspace = &s->keyspace,
-                                                                .guard = &s->guard,
-                                                                .roster = s->roster,
-                                                                .on_unfit = on_unfit,
-                                                                .ctx = s});
+    s->durability = durability_create(s->data, s->sentinel);
     s->txns = txn_queue_create(&(struct txn_queue_options){.redis = s->data,
                                                            .keyspace = &s->keyspace,
                                                            .guard = &s->guard,
+                                                           .journal = s->journal,
                                                            .log_keep = s->settings->log_keep,
                                                            .log_keep_bytes = log_keep_bytes});
+    s->watch = store_watch_create(
+        &(struct store_watch_options){.data = s->data,
+                                      .subscription = s->subscription,
+                                      .keyspace = &s->keyspace,
+                                      .guard = &s->guard,
+                                      .roster = s->roster,
+                                      .journal = s->journal,
+                                      .txns = s->txns,
+                                      .repair_wait_ms = s->settings->repair_wait_ms,
+                                      .on_unfit = on_unfit,
+                                      .ctx = s});
     s->api = (struct api){.redis = s->data,
                           .keyspace = &s->keyspace,
                           .auth = s->auth,
                           .guard = &s->guard,
+                          .journal = s->journal,
                           .roster = s->roster,
                           .propagation = s->propagation,
-                          .txns = s->txns};
+                          .txns = s->txns,
+                          .durability = s->durability};
 }
 
 static bool start_servers(struct service *s)
@@ -349,6 +364,7 @@ static void destroy_parts(struct service *s)
     server_destroy(s->ops_server);
     store_watch_destroy(s->watch);
     txn_queue_destroy(s->txns);
+    durability_destroy(s->durability);
     propagation_destroy(s->propagation);
     roster_destroy(s->roster);
 }
@@ -377,6 +393,23 @@ static void read_url(struct service *s)
     CM_ASSERT(keyspace_init(&s->keyspace, slice_of(s->settings->redis_prefix), s->url.database));
 }
 
+// False when there is a directory and it is not usable.
+static bool open_journal(struct service *s)
+{
+    struct buf why = {.len = 0};
+    if (s->settings->state_dir[0] == '\0') {
+        LOG_WARN("no_journal", LOG_CSTR("hint", "set CM_STATE_DIR: without it writes that Redis "
+                                                "loses stay lost"));
+        return true;
+    }
+    s->journal = journal_open(s->settings->state_dir, &why);
+    if (s->journal == NULL)
+        LOG_ERROR("cannot_start", LOG_CSTR("option", "CM_STATE_DIR"),
+                  LOG_CSTR("directory", s->settings->state_dir), LOG_STR("why", buf_slice(&why)));
+    buf_fini(&why);
+    return s->journal != NULL;
+}
+
 int service_run(struct admin_settings *settings)
 {
     struct service *s = xcalloc(1, sizeof(*s));
@@ -387,7 +420,7 @@ int service_run(struct admin_settings *settings)
     s->auth = auth_create(settings->tokens_file, &errors);
     read_url(s);
     if (s->auth != NULL && bind_one("CM_ADMIN_LISTEN", settings->listen, &s->api_fd) &&
-        bind_one("CM_ADMIN_OPS_LISTEN", settings->ops_listen, &s->ops_fd))
+        bind_one("CM_ADMIN_OPS_LISTEN", settings->ops_listen, &s->ops_fd) && open_journal(s))
         status = serve(s);
     else if (s->auth == NULL) // the file has changed since it was checked
         LOG_ERROR("cannot_start", LOG_STR("why", slice_trim(buf_slice(&errors))));
@@ -395,6 +428,7 @@ int service_run(struct admin_settings *settings)
         close(s->api_fd);
     if (s->ops_fd >= 0)
         close(s->ops_fd);
+    journal_close(s->journal);
     auth_destroy(s->auth);
     redis_url_fini(&s->url);
     buf_fini(&errors);

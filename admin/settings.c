@@ -82,6 +82,19 @@ static const struct option options[] = {
      .flags = OPTION_SECRET,
      .help = "redis://[user[:password]@]host[:port][/db], unix:///path or "
              "redis+sentinel://host:port,host:port/service"},
+    {.name = "CM_REPAIR_WAIT_MS",
+     .type = OPTION_UINT,
+     .offset = AT(repair_wait_ms),
+     .fallback = "3000",
+     .min = 100,
+     .max = 600000,
+     .unit = "ms",
+     .help = "the workers' CM_REPAIR_WAIT_MS: how long lost writes are left to another admin"},
+    {.name = "CM_STATE_DIR",
+     .type = OPTION_STRING,
+     .offset = AT(state_dir),
+     .fallback = "",
+     .help = "directory of the journal, which gives Redis back what it lost; not shared"},
 };
 
 static const struct option_table table = {

@@ -20,7 +20,9 @@ struct admin_settings {
     uint64_t log_keep;    // entries of the change log
     uint64_t max_stale_s; // what the workers were told; 0 = for ever
     uint64_t drain_timeout_s;
-    int log_level; // enum log_level
+    uint64_t repair_wait_ms; // how long lost writes are left to another admin
+    char *state_dir;         // of the journal; "" = none
+    int log_level;           // enum log_level
 };
 
 // Fills *s (zeroed by the caller) from environ_; the tokens file is read to see

@@ -1,17 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-// Once a second the head is read; that is what readiness means. After each
-// connect Redis is asked how it would treat our data, and the fleet's mirror is
-// read, so that a worker which was there before us counts.
+// A few times a second the head is read, and beside it, from the log, the change
+// at the newest revision that we know and at the newest that we wrote: a number
+// alone says nothing, because a store that lost writes gives it out again. After
+// each connect Redis is asked how it would treat our data, and the fleet's mirror
+// is read, so that a worker which was there before us counts.
+//
+//   as we know it, or beyond   ready; what was only intended is settled
+//   behind, or other changes   suspect, and repaired: at once where our journal
+//                              has what is missing, else after REPAIR_WAIT, in
+//                              which another admin may have it
+//   anything else              suspect, until it is back or an operator accepts
 //
 // The first history is made only when there is certainly none: no head now, none
-// ever seen by this process, and for FIRST_WAIT_MS of listening no worker that
-// holds a catalog. (Workers that never had one do not count: on a first start
-// they are there before us, and wait.)
+// ever seen (by this process, or by one whose journal this is), and for
+// FIRST_WAIT_MS of listening no worker that holds a catalog. (Workers that never
+// had one do not count: on a first start they are there before us, and wait.)
 #include "admin/store_watch.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/repair.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/model/ack.h"
@@ -19,7 +28,14 @@
 #include "common/store/fetch.h"
 #include "common/store/reply.h"
 
-enum { FIRST_WAIT_MS = 3000, READ_EVERY_MS = 1000, READ_SOON_MS = 100, UNFIT_RECHECK_MS = 5000 };
+enum {
+    FIRST_WAIT_MS = 3000,
+    READ_EVERY_MS = 200,
+    FLEET_EVERY_MS = 1000,
+    READ_SOON_MS = 100,
+    UNFIT_RECHECK_MS = 5000,
+    INTENTS_MAX = 8 // settled at a time
+};
 
 struct store_watch {
     struct store_watch_options options;
@@ -31,7 +47,20 @@ struct store_watch {
     uint64_t next_read_ms, next_check_ms;
     uint64_t listening_since_ms; // 0 = not listening
     struct fetch *fetch;
-    size_t fleet_slot;
+    bool fleet_asked;
+    uint64_t next_fleet_ms;
+    // A closer look: the log is asked as well.
+    bool closer;
+    size_t fleet_slot, known_slot, tip_slot, oldest_slot;
+    struct head known; // that was asked for
+    uint64_t tip;      // its change; 0 = there was none
+    // What the last closer look found good.
+    uint64_t good_epoch, good_tip;
+    size_t intent_count;
+    uint64_t intents[INTENTS_MAX]; // changes that are only intended
+    size_t intent_slots[INTENTS_MAX];
+    bool repairing;
+    uint64_t lost_since_ms; // 0 = nothing is known to be lost
 };
 
 struct store_watch *store_watch_create(const struct store_watch_options *options)
@@ -125,9 +154,9 @@ static void on_created(void *ctx, enum commit_status status)
 static void create_if_first(struct store_watch *w, uint64_t now_ms)
 {
     const struct store_watch_options *o = &w->options;
-    if (w->creating || o->guard->epoch != 0 || !o->guard->policy_good ||
-        w->listening_since_ms == 0 || now_ms - w->listening_since_ms < FIRST_WAIT_MS ||
-        roster_knows_history(o->roster, 0))
+    if (w->creating || guard_knows_history(o->guard) || !o->guard->policy_good ||
+        (o->journal != NULL && !journal_is_empty(o->journal)) || w->listening_since_ms == 0 ||
+        now_ms - w->listening_since_ms < FIRST_WAIT_MS)
         return;
     w->creating = true;
     commit_init_history(o->data, o->keyspace, on_created, w);
@@ -143,21 +172,182 @@ static void load_fleet(struct store_watch *w, uint64_t now_ms)
     }
 }
 
+// --- is it ours?
+
+static const struct journal_entry *tip_of(const struct store_watch *w)
+{
+    return w->options.journal == NULL ? NULL : journal_tip(w->options.journal);
+}
+
+// Is it plain from the head alone? The newest that we know is there, and with it
+// what the last closer look has found.
+static bool is_plain(const struct store_watch *w, const struct head *head)
+{
+    const struct head *known = &w->options.guard->known;
+    const struct journal_entry *tip = tip_of(w);
+    bool intents = w->intent_count > 0;
+    if (head->epoch != known->epoch || head->revision != known->revision ||
+        head->change != known->change || intents)
+        return false;
+    return tip == NULL || tip->change == head->change ||
+           (w->good_epoch == head->epoch && w->good_tip == tip->change);
+}
+
+// Is that change in the log, or so old that it cannot be missed there?
+static bool is_there(const struct store_watch *w, const struct head *head, size_t slot,
+                     uint64_t revision, uint64_t change)
+{
+    struct slice there = fetch_result(w->fetch, slot);
+    char hex[HEAD_ID_HEX_LEN + 1];
+    uint64_t oldest;
+    head_id_hex(change, hex);
+    if (slice_equal(there, slice_of(hex)))
+        return true;
+    if (there.ptr != NULL || revision > head->revision)
+        return false;
+    bool any = fetch_list_count(w->fetch, w->oldest_slot) > 0;
+    bool read =
+        any && slice_parse_u64(fetch_list_at(w->fetch, w->oldest_slot, 0), UINT64_MAX, &oldest);
+    return !read || oldest > revision;
+}
+
+// The newest head that we know, held against the log.
+static bool has_known(const struct store_watch *w, const struct head *head)
+{
+    const struct head *known = &w->known;
+    if (known->revision == 0 || head->epoch != known->epoch || head->revision <= known->revision)
+        return true;
+    return is_there(w, head, w->known_slot, known->revision, known->change);
+}
+
+// The newest write of ours.
+static bool has_tip(const struct store_watch *w, const struct head *head)
+{
+    const struct journal_entry *tip = tip_of(w);
+    const struct head *known = &w->options.guard->known;
+    if (tip == NULL || w->tip != tip->change)
+        return true;
+    bool comparable = tip->epoch == head->epoch || tip->epoch == known->epoch ||
+                      head_descends_from(head, tip->epoch) || head_descends_from(known, tip->epoch);
+    return !comparable || is_there(w, head, w->tip_slot, tip->revision, tip->change);
+}
+
+static void on_repaired(void *ctx)
+{
+    struct store_watch *w = ctx;
+    w->repairing = false;
+    w->next_read_ms = 0;
+}
+
+static void repair(struct store_watch *w)
+{
+    if (w->repairing)
+        return;
+    w->repairing = true;
+    repair_start(&(struct repair_options){.txns = w->options.txns,
+                                          .guard = w->options.guard,
+                                          .journal = w->options.journal,
+                                          .keyspace = w->options.keyspace,
+                                          .on_done = on_repaired,
+                                          .ctx = w});
+}
+
+// What became of writes that nobody heard of again. One that is not in the log
+// can still come while the head is the one that it was planned on.
+static void settle_intents(struct store_watch *w, const struct head *head)
+{
+    for (size_t i = 0; i < w->intent_count; i++) {
+        char hex[HEAD_ID_HEX_LEN + 1];
+        struct slice there = fetch_result(w->fetch, w->intent_slots[i]);
+        head_id_hex(w->intents[i], hex);
+        bool done = slice_equal(there, slice_of(hex));
+        bool passed = there.ptr != NULL;
+        for (size_t n = 0; n < journal_count(w->options.journal) && !done && !passed; n++) {
+            const struct journal_entry *e = journal_at(w->options.journal, n);
+            passed = e->change == w->intents[i] &&
+                     (head->revision >= e->revision || head->change != e->previous);
+        }
+        if (done || passed)
+            journal_settle(w->options.journal, w->intents[i], done ? JOURNAL_DONE : JOURNAL_VOID);
+    }
+}
+
+static void accept_head(struct store_watch *w, const struct head *head)
+{
+    struct guard *g = w->options.guard;
+    struct journal *j = w->options.journal;
+    settle_intents(w, head);
+    bool news = j != NULL && journal_position(j).epoch != head->epoch;
+    g->known = *head;
+    w->lost_since_ms = 0;
+    if (news && !journal_note(j, head))
+        LOG_ERROR("history_not_noted", LOG_U64("revision", head->revision));
+}
+
+// False when the log has to be looked at first.
+static bool judge_history(struct store_watch *w, const struct head *head, uint64_t now_ms)
+{
+    struct guard *g = w->options.guard;
+    enum guard_reason reason = guard_judge(g, HEAD_OK, head);
+    bool plain = is_plain(w, head);
+    if (!plain && !w->closer)
+        return false;
+    bool ours = reason != GUARD_FOREIGN;
+    bool tip = plain || !ours || has_tip(w, head);
+    if (!plain && reason == GUARD_FINE && !has_known(w, head))
+        reason = GUARD_DIVERGED;
+    guard_look(g, reason, HEAD_OK, head);
+    if (reason == GUARD_FINE) {
+        accept_head(w, head);
+        w->good_epoch = tip ? head->epoch : 0;
+        w->good_tip = w->tip;
+    } else if (ours && w->lost_since_ms == 0) {
+        w->lost_since_ms = now_ms;
+    }
+    bool waited = w->lost_since_ms != 0 && now_ms - w->lost_since_ms >= w->options.repair_wait_ms;
+    if (!tip || waited)
+        repair(w);
+    return true;
+}
+
+static void read_head(struct store_watch *w);
+
+static void tell(struct store_watch *w, bool was_ready, const struct problem *problem)
+{
+    const struct guard *g = w->options.guard;
+    if (was_ready && !w->ready)
+        LOG_WARN("store_not_ready", LOG_CSTR("reason", guard_reason_name(g->reason)),
+                 LOG_STR("why", buf_slice(&problem->detail)));
+    if (!was_ready && w->ready)
+        LOG_INFO("store_ready", LOG_U64("revision", w->revision));
+}
+
 static void judge_head(struct store_watch *w, bool ok, uint64_t now_ms)
 {
     struct problem problem = {.code = PROBLEM_NONE};
+    struct guard *g = w->options.guard;
     struct head head = {.revision = 0};
     enum head_status status = ok ? fetch_head(w->fetch, &head) : HEAD_ABSENT;
     bool was_ready = w->ready;
-    if (ok)
+    if (ok && w->fleet_asked)
         load_fleet(w, now_ms); // before the judgement: who is there is evidence
-    w->ready = guard_write(w->options.guard, ok, status, &head, &problem);
+    if (ok && status == HEAD_OK && !judge_history(w, &head, now_ms)) {
+        w->closer = true;
+        read_head(w);
+        return;
+    }
+    if (ok && status != HEAD_OK) {
+        w->lost_since_ms = 0;
+        guard_look(g,
+                   status == HEAD_ABSENT && !guard_knows_history(g) ? GUARD_FINE
+                                                                    : guard_judge(g, status, &head),
+                   status, &head);
+    }
+    w->closer = false;
+    w->ready = guard_write(g, ok, status, &head, &problem);
     if (w->ready)
         w->revision = head.revision;
-    if (was_ready && !w->ready)
-        LOG_WARN("store_not_ready", LOG_STR("why", buf_slice(&problem.detail)));
-    if (!was_ready && w->ready)
-        LOG_INFO("store_ready", LOG_U64("revision", head.revision));
+    tell(w, was_ready, &problem);
     if (ok && status == HEAD_ABSENT)
         create_if_first(w, now_ms);
     w->next_read_ms = now_ms + (w->ready ? READ_EVERY_MS : READ_SOON_MS);
@@ -171,12 +361,46 @@ static void on_read(void *ctx, bool ok)
     judge_head(w, ok, clock_boot_ms());
 }
 
+static void ask_intents(struct store_watch *w)
+{
+    const struct journal *j = w->options.journal;
+    w->intent_count = 0;
+    for (size_t i = 0; i < journal_count(j) && w->intent_count < INTENTS_MAX; i++) {
+        const struct journal_entry *e = journal_at(j, i);
+        if (e->state != JOURNAL_INTENDED || e->change == txn_queue_pending(w->options.txns))
+            continue;
+        w->intents[w->intent_count] = e->change;
+        w->intent_slots[w->intent_count++] = fetch_log_change(w->fetch, e->revision);
+    }
+}
+
+static void ask_log(struct store_watch *w)
+{
+    const struct journal_entry *tip = tip_of(w);
+    w->known = w->options.guard->known;
+    if (w->known.revision != 0)
+        w->known_slot = fetch_log_change(w->fetch, w->known.revision);
+    w->tip = tip == NULL ? 0 : tip->change;
+    if (tip != NULL)
+        w->tip_slot = fetch_log_change(w->fetch, tip->revision);
+    w->oldest_slot = fetch_log(w->fetch, 0, 1);
+    if (w->options.journal != NULL)
+        ask_intents(w);
+}
+
 static void read_head(struct store_watch *w)
 {
+    uint64_t now_ms = clock_boot_ms();
     if (w->fetch != NULL)
         fetch_destroy(w->fetch);
     w->fetch = fetch_create(w->options.data, w->options.keyspace);
-    w->fleet_slot = fetch_fleet(w->fetch);
+    w->fleet_asked = now_ms >= w->next_fleet_ms;
+    if (w->fleet_asked) {
+        w->next_fleet_ms = now_ms + FLEET_EVERY_MS;
+        w->fleet_slot = fetch_fleet(w->fetch);
+    }
+    if (w->closer)
+        ask_log(w);
     w->reading = true;
     fetch_send(w->fetch, on_read, w);
 }
@@ -186,6 +410,10 @@ static void read_head(struct store_watch *w)
 void store_watch_on_data(struct store_watch *w, bool up)
 {
     w->next_read_ms = 0;
+    w->next_fleet_ms = 0;
+    w->good_epoch = 0;
+    w->closer = true;
+    w->options.guard->looked = false;
     if (up)
         check_settings(w);
     else

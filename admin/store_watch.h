@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Looks after the store between requests: is it fit to be used, does it hold a
-// history, who is in the fleet's mirror; and makes the first history.
+// Looks after the store between requests: is it fit to be used, does it hold our
+// history, who is in the fleet's mirror; makes the first history, and has a loss
+// repaired.
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "admin/guard.h"
+#include "admin/journal.h"
+#include "admin/txn.h"
 #include "common/store/keyspace.h"
 #include "common/store/redis.h"
 
@@ -16,6 +19,9 @@ struct store_watch_options {
     const struct keyspace *keyspace;
     struct guard *guard;
     struct roster *roster;
+    struct journal *journal; // NULL = none
+    struct txn_queue *txns;
+    uint64_t repair_wait_ms; // how long a loss that we cannot mend is left to another admin
     // Redis may evict records and this is the start: do not go on (once, later).
     void (*on_unfit)(void *ctx);
     void *ctx;

@@ -36,6 +36,7 @@ struct txn {
     struct commit *commit; // from the first plan on
     struct head base;      // what it was made from
     bool more;             // the commit is not the last one
+    bool intended;         // the commit is in the journal, without an outcome
     struct problem problem;
     // LOOKING
     uint64_t deadline_ms;
@@ -67,6 +68,11 @@ void txn_queue_destroy(struct txn_queue *q)
 bool txn_queue_idle(const struct txn_queue *q)
 {
     return q->first == NULL;
+}
+
+uint64_t txn_queue_pending(const struct txn_queue *q)
+{
+    return q->first != NULL && q->first->intended ? commit_change(q->first->commit) : 0;
 }
 
 static void read_store(struct txn *t);
@@ -117,7 +123,12 @@ static void on_read(void *ctx, bool ok)
     struct txn *t = ctx;
     struct head head = {.format = 0};
     enum head_status status = ok ? fetch_head(t->fetch, &head) : HEAD_ABSENT;
-    if (!guard_write(t->queue->options.guard, ok, status, &head, &t->problem)) {
+    if (t->hooks->unguarded && !ok) {
+        fail(t, "Redis does not answer, or holds something else where our records belong.");
+        return;
+    }
+    if (!t->hooks->unguarded &&
+        !guard_write(t->queue->options.guard, ok, status, &head, &t->problem)) {
         finish(t, TXN_FAILED, SLICE_NONE);
         return;
     }
@@ -125,6 +136,30 @@ static void on_read(void *ctx, bool ok)
     t->base = head;
     t->commit = commit_create(t->queue->options.keyspace, &head);
     act_on_plan(t, t->hooks->plan(t->ctx, t->fetch, &head, t->commit));
+}
+
+// On disk before the script leaves.
+static bool intend(struct txn *t)
+{
+    struct journal *j = t->queue->options.journal;
+    const struct journal_entry entry = {.epoch = commit_epoch(t->commit),
+                                        .revision = commit_revision(t->commit),
+                                        .change = commit_change(t->commit),
+                                        .previous = commit_previous(t->commit)};
+    struct buf image = {.len = 0};
+    if (j == NULL)
+        return true;
+    commit_write_image(t->commit, &image);
+    t->intended = journal_intend(j, &entry, buf_slice(&image));
+    buf_fini(&image);
+    return t->intended;
+}
+
+static void settle_intent(struct txn *t, enum journal_state state)
+{
+    if (t->intended)
+        journal_settle(t->queue->options.journal, commit_change(t->commit), state);
+    t->intended = false;
 }
 
 static void act_on_plan(struct txn *t, enum txn_verdict verdict)
@@ -142,7 +177,10 @@ static void act_on_plan(struct txn *t, enum txn_verdict verdict)
     case TXN_COMMIT:
     case TXN_COMMIT_MORE:
         t->more = verdict == TXN_COMMIT_MORE;
-        send_commit(t);
+        if (intend(t))
+            send_commit(t);
+        else
+            fail(t, "The journal cannot be written, so nothing is.");
         return;
     }
 }
@@ -159,14 +197,28 @@ static void read_store(struct txn *t)
 
 static void conflict(struct txn *t)
 {
+    settle_intent(t, JOURNAL_VOID);
     if (++t->conflicts >= ATTEMPTS_MAX)
         fail(t, "Other writers were faster each time.");
     else
         read_store(t);
 }
 
+// What it made is known here from now on, whatever Redis says later.
+static void adopt(struct txn *t)
+{
+    const struct txn_queue_options *o = &t->queue->options;
+    struct head head = commit_head(t->commit);
+    bool begins = head.epoch != t->base.epoch;
+    settle_intent(t, JOURNAL_DONE);
+    guard_adopt(o->guard, &head);
+    if (begins && o->journal != NULL && !journal_note(o->journal, &head))
+        LOG_WARN("history_not_noted", LOG_U64("revision", head.revision));
+}
+
 static void succeed(struct txn *t)
 {
+    adopt(t);
     t->hooks->committed(t->ctx, commit_revision(t->commit));
     t->conflicts = 0;
     t->reads = 0;
@@ -190,10 +242,12 @@ static void on_commit(void *ctx, enum commit_status status, struct slice outcome
             conflict(t);
         return;
     case COMMIT_REPLAY:
-        if (t->deadline_ms != 0)
+        if (t->deadline_ms != 0) {
             t->state = TXN_LOOKING; // the outcome may be our own
-        else
-            finish(t, TXN_REPLAYED, outcome);
+            return;
+        }
+        settle_intent(t, JOURNAL_VOID);
+        finish(t, TXN_REPLAYED, outcome);
         return;
     case COMMIT_REFUSED:
         LOG_ERROR("commit_refused", LOG_STR("redis", outcome));
@@ -203,13 +257,16 @@ static void on_commit(void *ctx, enum commit_status status, struct slice outcome
         }
         problem_set(&t->problem, PROBLEM_STORE_UNAVAILABLE, "Redis refused the write: %.*s",
                     SLICE_FMT(outcome));
+        settle_intent(t, JOURNAL_VOID);
         finish(t, TXN_FAILED, SLICE_NONE);
         return;
     case COMMIT_UNAVAILABLE:
-        if (t->deadline_ms != 0)
+        if (t->deadline_ms != 0) {
             t->state = TXN_LOOKING;
-        else
-            fail(t, "Redis went away.");
+            return;
+        }
+        settle_intent(t, JOURNAL_VOID);
+        fail(t, "Redis went away.");
         return;
     case COMMIT_UNKNOWN:
         if (t->deadline_ms == 0)
@@ -227,16 +284,19 @@ static void send_commit(struct txn *t)
 }
 
 // What the log says about our change; see the essay above.
-static void settle(struct txn *t, const struct head *head)
+static void settle(struct txn *t, enum head_status status, const struct head *head)
 {
+    bool absent = status == HEAD_ABSENT && t->base.epoch == 0;
     char ours[HEAD_ID_HEX_LEN + 1];
     struct slice there = fetch_result(t->fetch, t->change_slot);
     head_id_hex(commit_change(t->commit), ours);
-    if (head->epoch == t->base.epoch && slice_equal(there, slice_of(ours))) {
+    bool same = status == HEAD_OK && head->epoch == t->base.epoch &&
+                head->revision == t->base.revision && head->change == t->base.change;
+    if (status == HEAD_OK && head->epoch == commit_epoch(t->commit) &&
+        slice_equal(there, slice_of(ours))) {
         t->deadline_ms = 0;
         succeed(t);
-    } else if (head->epoch == t->base.epoch && head->revision == t->base.revision &&
-               head->change == t->base.change) {
+    } else if (same || absent) {
         send_commit(t);
     } else {
         t->deadline_ms = 0;
@@ -247,10 +307,11 @@ static void settle(struct txn *t, const struct head *head)
 static void on_look(void *ctx, bool ok)
 {
     struct txn *t = ctx;
-    struct head head;
+    struct head head = {.epoch = 0};
+    enum head_status status = ok ? fetch_head(t->fetch, &head) : HEAD_GARBLED;
     t->looking = false;
-    if (ok && fetch_head(t->fetch, &head) == HEAD_OK)
-        settle(t, &head);
+    if (ok && (status == HEAD_OK || (status == HEAD_ABSENT && t->base.epoch == 0)))
+        settle(t, status, &head);
 }
 
 static void look(struct txn *t)
@@ -269,6 +330,7 @@ void txn_queue_tick(struct txn_queue *q, uint64_t now_ms)
         return;
     if (now_ms >= t->deadline_ms) {
         LOG_ERROR("commit_unresolved", LOG_U64("revision", commit_revision(t->commit)));
+        t->intended = false; // stays so in the journal, until the log tells
         finish(t, TXN_UNRESOLVED, SLICE_NONE);
     } else if (redis_is_up(q->options.redis)) {
         look(t);

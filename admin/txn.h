@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "admin/guard.h"
+#include "admin/journal.h"
 #include "admin/problem.h"
 #include "common/store/commit.h"
 #include "common/store/fetch.h"
@@ -27,6 +28,9 @@ enum txn_result {
 };
 
 struct txn_hooks {
+    // It knows what the store is, and writes all the same: the guard is not asked,
+    // and head may be all zero.
+    bool unguarded;
     // Adds what the plan needs to know. Called for every attempt, with a new fetch.
     void (*ask)(void *ctx, struct fetch *f);
     // Judges what was read and fills c. Called once per read; everything that it
@@ -45,6 +49,7 @@ struct txn_queue_options {
     struct redis *redis;
     const struct keyspace *keyspace;
     struct guard *guard;
+    struct journal *journal; // NULL = none
     uint64_t log_keep, log_keep_bytes;
 };
 
@@ -56,3 +61,5 @@ void txn_start(struct txn_queue *q, const struct txn_hooks *hooks, void *ctx);
 // Drives what waits for Redis to come back; call it at least every 100 ms.
 void txn_queue_tick(struct txn_queue *q, uint64_t now_ms);
 bool txn_queue_idle(const struct txn_queue *q);
+// The change that was sent, or is about to be, and has no outcome yet; 0 = none.
+uint64_t txn_queue_pending(const struct txn_queue *q);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The order of things: an outcome stored under the Idempotency-Key wins over the
 // plan; a dry run ends before the commit; audit entry and outcome travel in the
-// commit itself; the answer waits for the workers when the client wants that.
+// commit itself; the answer says how many replicas have it ("durable"), and waits
+// for the workers when the client wants that.
 //
 // A transaction that ends unresolved is not answered at all: every status would
 // claim to know whether the change was made. Nor is one that made some of its
@@ -19,6 +20,8 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/model/doc.h"
+
+enum { DURABILITY_WAIT_MS = 100 };
 
 struct writing {
     struct write w;
@@ -75,24 +78,47 @@ static void on_propagated(void *ctx, struct slice json)
     send_answer(writing);
 }
 
-// The change is made, or was made before: answer now, or when all workers have it.
-static void answer(struct writing *writing, bool announced)
+// Now, or when all workers have it.
+static void propagate(struct writing *writing)
+{
+    struct request *r = writing->w.request;
+    struct buf json = {.len = 0};
+    if (r->wait_s == 0) {
+        send_answer(writing);
+    } else if (propagation_try(r->api->propagation, &writing->goal, clock_boot_ms(), &json)) {
+        on_propagated(writing, buf_slice(&json));
+    } else {
+        propagation_start(r->api->propagation, &writing->goal, on_propagated, writing);
+    }
+    buf_fini(&json);
+}
+
+static void on_durable(void *ctx, const struct durability_answer *answer)
+{
+    struct writing *writing = ctx;
+    struct buf json = {.len = 0};
+    writing->w.request->api->durability_waits--;
+    buf_printf(&json, "\"%s\"", durability_level_name(answer->level));
+    response_add_member(&writing->w.response, "durable", buf_slice(&json));
+    buf_fini(&json);
+    propagate(writing);
+}
+
+// The change is made, or was made before.
+static void answer(struct writing *writing, bool made, bool announced)
 {
     struct request *r = writing->w.request;
     struct propagation_goal *goal = &writing->goal;
-    struct buf json = {.len = 0};
     goal->announced = announced;
     goal->started_ms = clock_boot_ms();
     goal->written_ms = clock_wall_ms();
     goal->deadline_ms = goal->started_ms + 1000 * (uint64_t)r->wait_s;
-    if (r->wait_s == 0) {
-        send_answer(writing);
-    } else if (propagation_try(r->api->propagation, goal, goal->started_ms, &json)) {
-        on_propagated(writing, buf_slice(&json));
+    if (made) {
+        r->api->durability_waits++;
+        durability_wait(r->api->durability, DURABILITY_WAIT_MS, on_durable, writing);
     } else {
-        propagation_start(r->api->propagation, goal, on_propagated, writing);
+        propagate(writing);
     }
-    buf_fini(&json);
 }
 
 static void answer_dry(struct writing *writing)
@@ -120,7 +146,7 @@ static void replay(struct writing *writing, struct slice stored)
         return;
     }
     w->response.replayed = true;
-    answer(writing, false);
+    answer(writing, true, false);
 }
 
 static void hook_ask(void *ctx, struct fetch *f)
@@ -180,6 +206,7 @@ static enum txn_verdict judge(struct writing *writing, enum write_verdict verdic
     }
     if (w->request->dry_run)
         return TXN_STOP;
+    writing->goal.epoch = commit_epoch(w->commit);
     writing->goal.revision = commit_revision(w->commit);
     add_audit(writing);
     if (verdict == WRITE_COMMIT_MORE)
@@ -228,7 +255,7 @@ static void answer_unchanged(struct writing *writing)
         idempotency_store(writing->w.request->api, &writing->idem, buf_slice(&outcome));
     }
     buf_fini(&outcome);
-    answer(writing, false);
+    answer(writing, false, false);
 }
 
 static void stopped(struct writing *writing)
@@ -259,7 +286,7 @@ static void hook_done(void *ctx, enum txn_result result, struct slice text, stru
     struct writing *writing = ctx;
     switch (result) {
     case TXN_COMMITTED:
-        answer(writing, true);
+        answer(writing, true, true);
         return;
     case TXN_STOPPED:
         stopped(writing);
@@ -292,11 +319,16 @@ void write_start(struct request *r, const struct write_plan *plan, struct slice 
 {
     static const struct txn_hooks hooks = {
         .ask = hook_ask, .plan = hook_plan, .committed = hook_committed, .done = hook_done};
+    static const struct txn_hooks unguarded = {.unguarded = true,
+                                               .ask = hook_ask,
+                                               .plan = hook_plan,
+                                               .committed = hook_committed,
+                                               .done = hook_done};
     struct writing *writing = xcalloc(1, sizeof(*writing));
     writing->w.request = r;
     writing->w.diff = json_array();
     writing->plan = plan;
     buf_append_slice(&writing->resource, resource);
     idempotency_init(&writing->idem, r);
-    txn_start(r->api->txns, &hooks, writing);
+    txn_start(r->api->txns, plan->unguarded ? &unguarded : &hooks, writing);
 }

@@ -44,6 +44,7 @@ struct write_plan {
     enum write_verdict (*plan)(struct write *w);
     // One of several commits is done (may be NULL when there is never a second).
     void (*committed)(struct request *r);
+    bool unguarded; // see txn.h
 };
 
 // For a plan that deletes: {"id":...,"deleted":true}, or 204.

@@ -209,7 +209,11 @@ start_all() {
     export CM_WORKERS="${CM_WORKERS:-2}"
     launch redis redis-server "$data/redis.conf"
     await redis redis_answers
+    # Both programs know the name; each needs a directory of its own.
+    state=${CM_STATE_DIR:-}
+    export CM_STATE_DIR="$data/admin-state"
     launch cm-admin "$bin/admin/cm-admin"
+    export CM_STATE_DIR="$state"
     await cm-admin probe "$(reach "$admin_ops")"
     export CM_STATE_DIR="$data/models-state"
     launch cm-models "$bin/services/cm-models"
@@ -278,7 +282,7 @@ LINES
 
 run() {
     ! running local >/dev/null || die "already running in $data (sh deploy/local.sh stop)"
-    mkdir -p "$data/run" "$data/log" "$data/redis"
+    mkdir -p "$data/run" "$data/log" "$data/redis" "$data/admin-state"
     chmod 700 "$data"
     rm -f "$data/run/ready"
     remember local $$

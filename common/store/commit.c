@@ -30,7 +30,7 @@ struct commit {
     const struct keyspace *k;
     struct head base;
     uint64_t epoch, revision, change; // of the head that it makes
-    bool begins, denies;
+    bool begins;
     struct commit_origin origin; // where it begins a history; no slices
     struct words found;          // the head that it replaces: epoch, revision, change
     struct digest digest;
@@ -121,9 +121,25 @@ uint64_t commit_epoch(const struct commit *c)
     return c->epoch;
 }
 
-bool commit_denies(const struct commit *c)
+uint64_t commit_previous(const struct commit *c)
 {
-    return c->denies;
+    return c->base.change;
+}
+
+struct head commit_head(const struct commit *c)
+{
+    struct head h = c->base;
+    h.format = HEAD_FORMAT;
+    h.epoch = c->epoch;
+    h.revision = c->revision;
+    h.change = c->change;
+    h.digest = c->digest;
+    h.models = c->models;
+    if (c->begins) {
+        h.parent_count = c->origin.parent_count;
+        memcpy(h.parents, c->origin.parents, sizeof(h.parents));
+    }
+    return h;
 }
 
 uint64_t commit_change(const struct commit *c)
@@ -210,7 +226,6 @@ void commit_put_key(struct commit *c, const struct secret_digest *digest, struct
     size_t len = keyspace_key(c->k, digest, name);
     add_set(c, slice_make(name, len), record, ttl_s);
     c->records++;
-    c->denies |= deny;
     oplog_add_key(&c->ops, digest, deny);
     if (c->bell.key_count < BELL_KEYS_MAX)
         c->bell.keys[c->bell.key_count++] = (struct bell_key){.deny = deny, .digest = *digest};

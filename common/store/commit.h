@@ -55,9 +55,10 @@ void commit_begin_history(struct commit *c, const struct commit_origin *origin);
 void commit_destroy(struct commit *c); // not while it is under way
 uint64_t commit_revision(const struct commit *c);
 uint64_t commit_change(const struct commit *c);
-uint64_t commit_epoch(const struct commit *c); // the head's after it
-// Does it deny a key?
-bool commit_denies(const struct commit *c);
+uint64_t commit_epoch(const struct commit *c);    // the head's after it
+uint64_t commit_previous(const struct commit *c); // the change before it
+// The head that it makes.
+struct head commit_head(const struct commit *c);
 // Appends all that the script gets, to be read again by commit_image.
 void commit_write_image(const struct commit *c, struct buf *out);
 

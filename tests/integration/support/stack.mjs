@@ -3,7 +3,7 @@
 // loopback ports in a temporary directory, ended with the test.
 import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
@@ -155,6 +155,8 @@ export class Stack {
     this.token ??= `editor-${randomBytes(16).toString('hex')}`;
     this.viewerToken ??= `viewer-${randomBytes(16).toString('hex')}`;
     this.tokensFile = join(this.dir, 'tokens');
+    this.adminState = join(this.dir, 'admin-state');
+    mkdirSync(this.adminState, { recursive: true, mode: 0o700 });
     const hash = (token) => createHash('sha256').update(token).digest('hex');
     writeFileSync(this.tokensFile,
       `ci editor sha256:${hash(this.token)}\nlook viewer sha256:${hash(this.viewerToken)}\n`);
@@ -162,6 +164,7 @@ export class Stack {
       CM_ADMIN_LISTEN: `127.0.0.1:${this.adminPort}`,
       CM_ADMIN_OPS_LISTEN: `127.0.0.1:${this.adminOpsPort}`,
       CM_ADMIN_TOKENS_FILE: this.tokensFile,
+      CM_STATE_DIR: this.adminState,
       ...this.storeEnv(),
       ...this.options.adminEnv,
     });
@@ -214,11 +217,16 @@ export class Stack {
     });
   }
 
-  // call, and fail loudly unless it is 2xx; returns the parsed body.
+  // call, and fail loudly unless it is 2xx; returns the parsed body, without the
+  // "durable" that a write adds to what it shows.
   async must(method, path, body, headers) {
     const answer = await this.call(method, path, body, headers);
     if (answer.status < 200 || answer.status > 299)
       throw new Error(`${method} ${path}: ${answer.status} ${answer.text}`);
+    if (answer.json && 'durable' in answer.json) {
+      if (method === 'GET' || !['local', 'some', 'all'].includes(answer.json.durable)) throw new Error(`${method} ${path}: durable ${answer.json.durable}`);
+      delete answer.json.durable;
+    }
     return answer.json;
   }
 

@@ -1,0 +1,460 @@
+// SPDX-License-Identifier: Apache-2.0
+// Two files: "journal" grows, and becomes "journal.1" when it is full, in place of
+// the one before. A record is its length, its kind, its bytes and a digest of
+// these, so that the end of a file that a crash left behind is seen for what it
+// is; everything before it is good, because nothing is ever overwritten.
+//
+//   N  note     epoch, revision, change, parents
+//   I  intent   epoch, revision, change, previous change, image
+//   D  done     change
+//   V  void     change
+//
+// An intent is on disk before the script is sent, and "done" before the client is
+// answered. So whatever was answered is here as done, and of what is only
+// intended, which can be the last one alone, the client has heard nothing.
+#include "admin/journal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/base/log.h"
+#include "common/model/secret.h"
+
+enum {
+    FILE_MAX = 8 << 20, // bytes; one record may be longer
+    RECORD_MAX = 1 << 30,
+    FRAME = 5, // length and kind, before the bytes
+    SUM = 16,  // of the digest, after them
+    NUMBER = 8
+};
+enum { CURRENT, PREVIOUS, FILES };
+static const char *const names[FILES] = {"journal", "journal.1"};
+static const char magic[] = "cm-journal 1\n";
+
+struct journal {
+    int dir_fd, lock_fd, fd[FILES];
+    uint64_t size; // of the current file
+    struct journal_entry *entries;
+    size_t count, room;
+    struct head position;
+    uint64_t highest;
+};
+
+// --- numbers
+
+static void put_u64(struct buf *b, uint64_t n)
+{
+    for (int shift = 0; shift < 64; shift += 8)
+        buf_append_char(b, (char)((n >> shift) & 0xff));
+}
+
+static bool take_u64(struct slice *rest, uint64_t *n)
+{
+    if (rest->len < NUMBER)
+        return false;
+    *n = 0;
+    for (size_t i = 0; i < NUMBER; i++)
+        *n |= (uint64_t)(unsigned char)rest->ptr[i] << (8 * i);
+    *rest = slice_skip(*rest, NUMBER);
+    return true;
+}
+
+static void put_parents(struct buf *b, const struct head *h)
+{
+    put_u64(b, h->parent_count);
+    for (size_t i = 0; i < h->parent_count; i++)
+        put_u64(b, h->parents[i]);
+}
+
+static bool take_parents(struct slice *rest, struct head *h)
+{
+    uint64_t count;
+    if (!take_u64(rest, &count) || count > HEAD_PARENTS_MAX)
+        return false;
+    h->parent_count = (size_t)count;
+    for (size_t i = 0; i < count; i++)
+        if (!take_u64(rest, &h->parents[i]))
+            return false;
+    return true;
+}
+
+// --- what is known
+
+static void learn_position(struct journal *j, const struct head *h)
+{
+    j->position = *h;
+    if (h->revision > j->highest)
+        j->highest = h->revision;
+}
+
+static struct journal_entry *find(struct journal *j, uint64_t change)
+{
+    for (size_t i = j->count; i-- > 0;)
+        if (j->entries[i].change == change)
+            return &j->entries[i];
+    return NULL;
+}
+
+static void add_entry(struct journal *j, const struct journal_entry *e)
+{
+    if (j->count == j->room) {
+        j->room = j->room == 0 ? 256 : 2 * j->room;
+        j->entries = xrealloc(j->entries, j->room * sizeof(*j->entries));
+    }
+    j->entries[j->count++] = *e;
+    if (e->revision > j->highest)
+        j->highest = e->revision;
+}
+
+// What a record says, when it is read back as well as when it was just written.
+static bool learn(struct journal *j, unsigned file, uint64_t at, char kind, struct slice bytes)
+{
+    struct slice rest = bytes;
+    struct head h = {.format = HEAD_FORMAT};
+    struct journal_entry e = {.state = JOURNAL_INTENDED, .file = file}, *known;
+    uint64_t change;
+    switch (kind) {
+    case 'N':
+        if (!take_u64(&rest, &h.epoch) || !take_u64(&rest, &h.revision) ||
+            !take_u64(&rest, &h.change) || !take_parents(&rest, &h))
+            return false;
+        learn_position(j, &h);
+        return true;
+    case 'I':
+        if (!take_u64(&rest, &e.epoch) || !take_u64(&rest, &e.revision) ||
+            !take_u64(&rest, &e.change) || !take_u64(&rest, &e.previous))
+            return false;
+        e.at = at + (bytes.len - rest.len);
+        e.len = rest.len;
+        add_entry(j, &e);
+        return true;
+    case 'D':
+    case 'V':
+        if (!take_u64(&rest, &change))
+            return false;
+        known = find(j, change);
+        if (known != NULL) // it may have gone with an older file
+            known->state = kind == 'D' ? JOURNAL_DONE : JOURNAL_VOID;
+        return true;
+    default:
+        return false;
+    }
+}
+
+// --- reading
+
+static void sum_of(char kind, struct slice bytes, unsigned char out[SUM])
+{
+    struct secret_digest digest;
+    struct buf text = {.len = 0};
+    buf_append_char(&text, kind);
+    buf_append_slice(&text, bytes);
+    secret_hash(buf_slice(&text), &digest);
+    memcpy(out, digest.bytes, SUM);
+    buf_fini(&text);
+}
+
+static bool read_at(int fd, uint64_t at, char *out, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = pread(fd, out, len, (off_t)at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        out += n;
+        at += (uint64_t)n;
+        len -= (size_t)n;
+    }
+    return true;
+}
+
+// The record at *at: false at the end of what is good.
+static bool read_record(struct journal *j, unsigned file, uint64_t *at, uint64_t size)
+{
+    unsigned char frame[FRAME], sum[SUM], want[SUM];
+    if (size - *at < FRAME + SUM || !read_at(j->fd[file], *at, (char *)frame, FRAME))
+        return false;
+    size_t len = frame[0] | (size_t)frame[1] << 8 | (size_t)frame[2] << 16 | (size_t)frame[3] << 24;
+    if (len > RECORD_MAX || size - *at - FRAME - SUM < len)
+        return false;
+    char *bytes = xmalloc(len);
+    bool good = read_at(j->fd[file], *at + FRAME, bytes, len) &&
+                read_at(j->fd[file], *at + FRAME + len, (char *)sum, SUM);
+    if (good) {
+        sum_of((char)frame[4], slice_make(bytes, len), want);
+        good = memcmp(sum, want, SUM) == 0 &&
+               learn(j, file, *at + FRAME, (char)frame[4], slice_make(bytes, len));
+    }
+    free(bytes);
+    *at += good ? FRAME + len + SUM : 0;
+    return good;
+}
+
+static bool read_file(struct journal *j, unsigned file, struct buf *why)
+{
+    struct stat st;
+    char head[sizeof(magic) - 1];
+    uint64_t at = sizeof(head);
+    if (fstat(j->fd[file], &st) != 0)
+        return false;
+    uint64_t size = (uint64_t)st.st_size;
+    if (size >= sizeof(head) &&
+        (!read_at(j->fd[file], 0, head, sizeof(head)) || memcmp(head, magic, sizeof(head)) != 0)) {
+        buf_printf(why, "%s is no journal of ours", names[file]);
+        return false;
+    }
+    while (at < size && read_record(j, file, &at, size))
+        continue;
+    if (at < size)
+        LOG_WARN("journal_cut", LOG_CSTR("file", names[file]), LOG_U64("bytes", size - at),
+                 LOG_CSTR("hint", "the end of a write that a crash cut, or a bad disk"));
+    if (file == CURRENT) {
+        if (size > at && ftruncate(j->fd[file], (off_t)at) != 0)
+            return false;
+        j->size = size < sizeof(head) ? 0 : at;
+    }
+    return true;
+}
+
+// --- writing
+
+static bool write_all(int fd, uint64_t at, struct slice bytes)
+{
+    while (bytes.len > 0) {
+        ssize_t n = pwrite(fd, bytes.ptr, bytes.len, (off_t)at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        at += (uint64_t)n;
+        bytes = slice_skip(bytes, (size_t)n);
+    }
+    return true;
+}
+
+// On disk, or not there.
+static bool append(struct journal *j, char kind, struct slice bytes)
+{
+    struct buf record = {.len = 0};
+    unsigned char sum[SUM];
+    uint64_t at = j->size;
+    CM_ASSERT(bytes.len <= RECORD_MAX);
+    for (int shift = 0; shift < 32; shift += 8)
+        buf_append_char(&record, (char)((bytes.len >> shift) & 0xff));
+    buf_append_char(&record, kind);
+    buf_append_slice(&record, bytes);
+    sum_of(kind, bytes, sum);
+    buf_append(&record, sum, SUM);
+    bool good = write_all(j->fd[CURRENT], at, buf_slice(&record)) && fdatasync(j->fd[CURRENT]) == 0;
+    if (good) {
+        j->size += record.len;
+        good = learn(j, CURRENT, at + FRAME, kind, bytes);
+        CM_ASSERT(good);
+    } else {
+        LOG_ERROR("journal_not_written", LOG_CSTR("why", strerror(errno)));
+        if (ftruncate(j->fd[CURRENT], (off_t)at) != 0)
+            LOG_ERROR("journal_not_cut", LOG_CSTR("why", strerror(errno)));
+    }
+    buf_fini(&record);
+    return good;
+}
+
+static bool open_current(struct journal *j)
+{
+    j->fd[CURRENT] =
+        openat(j->dir_fd, names[CURRENT], O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    return j->fd[CURRENT] >= 0;
+}
+
+static bool begin_file(struct journal *j)
+{
+    bool good = ftruncate(j->fd[CURRENT], 0) == 0 &&
+                write_all(j->fd[CURRENT], 0, slice_make(magic, sizeof(magic) - 1)) &&
+                fdatasync(j->fd[CURRENT]) == 0 && fsync(j->dir_fd) == 0;
+    j->size = sizeof(magic) - 1;
+    return good;
+}
+
+// The entries of the file that goes are forgotten.
+static void shift_entries(struct journal *j)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < j->count; i++) {
+        struct journal_entry e = j->entries[i];
+        if (e.file == PREVIOUS)
+            continue;
+        e.file = PREVIOUS;
+        j->entries[kept++] = e;
+    }
+    j->count = kept;
+}
+
+// Only between writes, when nothing is merely intended.
+static bool rotate(struct journal *j)
+{
+    struct head position = j->position;
+    if (renameat(j->dir_fd, names[CURRENT], j->dir_fd, names[PREVIOUS]) != 0)
+        return false;
+    if (j->fd[PREVIOUS] >= 0)
+        close(j->fd[PREVIOUS]);
+    j->fd[PREVIOUS] = j->fd[CURRENT];
+    shift_entries(j);
+    if (open_current(j) && begin_file(j) && journal_note(j, &position))
+        return true;
+    LOG_ERROR("journal_not_rotated", LOG_CSTR("why", strerror(errno)));
+    return false;
+}
+
+bool journal_note(struct journal *j, const struct head *head)
+{
+    struct buf bytes = {.len = 0};
+    put_u64(&bytes, head->epoch);
+    put_u64(&bytes, head->revision);
+    put_u64(&bytes, head->change);
+    put_parents(&bytes, head);
+    bool good = append(j, 'N', buf_slice(&bytes));
+    buf_fini(&bytes);
+    return good;
+}
+
+bool journal_intend(struct journal *j, const struct journal_entry *entry, struct slice image)
+{
+    struct buf bytes = {.len = 0};
+    if (j->size > FILE_MAX && !rotate(j))
+        return false;
+    put_u64(&bytes, entry->epoch);
+    put_u64(&bytes, entry->revision);
+    put_u64(&bytes, entry->change);
+    put_u64(&bytes, entry->previous);
+    buf_append_slice(&bytes, image);
+    bool good = append(j, 'I', buf_slice(&bytes));
+    buf_fini(&bytes);
+    return good;
+}
+
+void journal_settle(struct journal *j, uint64_t change, enum journal_state state)
+{
+    struct buf bytes = {.len = 0};
+    struct journal_entry *e = find(j, change);
+    CM_ASSERT(state != JOURNAL_INTENDED);
+    if (e == NULL || e->state == state)
+        return;
+    put_u64(&bytes, change);
+    if (!append(j, state == JOURNAL_DONE ? 'D' : 'V', buf_slice(&bytes)))
+        e->state = state;
+    buf_fini(&bytes);
+}
+
+// --- asking
+
+bool journal_is_empty(const struct journal *j)
+{
+    return j->position.epoch == 0 && j->count == 0;
+}
+
+struct head journal_position(const struct journal *j)
+{
+    struct head position = j->position;
+    const struct journal_entry *tip = journal_tip(j);
+    if (tip != NULL && tip->epoch == position.epoch && tip->revision > position.revision) {
+        position.revision = tip->revision;
+        position.change = tip->change;
+    }
+    return position;
+}
+
+size_t journal_count(const struct journal *j)
+{
+    return j->count;
+}
+
+const struct journal_entry *journal_at(const struct journal *j, size_t i)
+{
+    CM_ASSERT(i < j->count);
+    return &j->entries[i];
+}
+
+const struct journal_entry *journal_tip(const struct journal *j)
+{
+    for (size_t i = j->count; i-- > 0;)
+        if (j->entries[i].state == JOURNAL_DONE)
+            return &j->entries[i];
+    return NULL;
+}
+
+uint64_t journal_highest(const struct journal *j)
+{
+    return j->highest;
+}
+
+bool journal_image(const struct journal *j, size_t i, struct buf *out)
+{
+    const struct journal_entry *e = journal_at(j, i);
+    buf_clear(out);
+    buf_reserve(out, e->len + 1);
+    if (!read_at(j->fd[e->file], e->at, out->ptr, e->len))
+        return false;
+    out->len = e->len;
+    return true;
+}
+
+// --- opening
+
+static bool take_lock(struct journal *j, struct buf *why)
+{
+    j->lock_fd = openat(j->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (j->lock_fd >= 0 && flock(j->lock_fd, LOCK_EX | LOCK_NB) == 0)
+        return true;
+    if (j->lock_fd >= 0 && errno == EWOULDBLOCK)
+        buf_append_str(why, "another process has it; each admin needs a directory of its own");
+    return false;
+}
+
+static bool open_files(struct journal *j, const char *dir, struct buf *why)
+{
+    if (mkdir(dir, 0700) != 0 && errno != EEXIST)
+        return false;
+    j->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (j->dir_fd < 0 || !take_lock(j, why))
+        return false;
+    j->fd[PREVIOUS] = openat(j->dir_fd, names[PREVIOUS], O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (j->fd[PREVIOUS] >= 0 ? !read_file(j, PREVIOUS, why) : errno != ENOENT)
+        return false;
+    if (!open_current(j) || !read_file(j, CURRENT, why))
+        return false;
+    return j->size > 0 || begin_file(j);
+}
+
+struct journal *journal_open(const char *dir, struct buf *why)
+{
+    struct journal *j = xcalloc(1, sizeof(*j));
+    j->dir_fd = j->lock_fd = j->fd[CURRENT] = j->fd[PREVIOUS] = -1;
+    if (open_files(j, dir, why))
+        return j;
+    if (why->len == 0)
+        buf_append_str(why, strerror(errno));
+    journal_close(j);
+    return NULL;
+}
+
+void journal_close(struct journal *j)
+{
+    if (j == NULL)
+        return;
+    for (size_t i = 0; i < FILES; i++)
+        if (j->fd[i] >= 0)
+            close(j->fd[i]);
+    if (j->lock_fd >= 0)
+        close(j->lock_fd);
+    if (j->dir_fd >= 0)
+        close(j->dir_fd);
+    free(j->entries);
+    free(j);
+}
