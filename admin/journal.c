@@ -252,7 +252,9 @@ static bool append(struct journal *j, char kind, struct slice bytes)
     buf_append_slice(&record, bytes);
     sum_of(kind, bytes, sum);
     buf_append(&record, sum, SUM);
-    bool good = write_all(j->fd[CURRENT], at, buf_slice(&record)) && fdatasync(j->fd[CURRENT]) == 0;
+    // Of a void one the log tells again, if it should be lost.
+    bool good = write_all(j->fd[CURRENT], at, buf_slice(&record)) &&
+                (kind == 'V' || fdatasync(j->fd[CURRENT]) == 0);
     if (good) {
         j->size += record.len;
         good = learn(j, CURRENT, at + FRAME, kind, bytes);

@@ -21,7 +21,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 
-enum { ATTEMPTS_MAX = 8, READS_MAX = 32, RESOLVE_MS = 3000 };
+enum { ATTEMPTS_MAX = 32, READS_MAX = 32, RESOLVE_MS = 3000 };
 
 enum txn_state { TXN_READING, TXN_COMMITTING, TXN_LOOKING };
 
