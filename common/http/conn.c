@@ -41,6 +41,7 @@ static void on_close(void *data)
     struct conn *conn = data;
     conn->sock = NULL;
     intake_forget(conn);
+    outlet_forget(conn);
     SSL_CTX_free(conn->tls);
     h2o_linklist_unlink(&conn->link);
     if (conn->linger_fd >= 0)

@@ -28,11 +28,13 @@ struct server {
     h2o_globalconf_t config;
     h2o_context_t context;
     h2o_accept_ctx_t accept;
-    h2o_linklist_t listeners; // struct listener
-    h2o_linklist_t conns;     // struct conn
-    h2o_linklist_t lingers;   // struct lingering
-    h2o_linklist_t deferreds; // struct deferred with a live call
-    uv_timer_t accept_pause;  // runs while out of descriptors
+    h2o_linklist_t listeners;     // struct listener
+    h2o_linklist_t conns;         // struct conn
+    h2o_linklist_t lingers;       // struct lingering
+    h2o_linklist_t deferreds;     // struct deferred with a live call
+    h2o_linklist_t failed_writes; // struct conn, by its failed.link
+    uv_timer_t failed_timer;      // runs while there are any
+    uv_timer_t accept_pause;      // runs while out of descriptors
     uv_timer_t drain_timer;
     uv_timer_t reap_timer;
     uint64_t reaped_ms; // when it last ran
@@ -84,6 +86,12 @@ struct conn {
     struct refusal refuse;
     enum goaway goaway;
     uint32_t last_stream; // that will be answered, after GOAWAY_LAST
+    struct {              // a write that failed at once, to be told in a later turn
+        h2o_linklist_t link;
+        uv_write_t *req;
+        uv_write_cb cb;
+        int status;
+    } failed;
     bool http2;
     bool head_done; // of the request that is arriving (HTTP/1)
     bool let_go;    // libh2o's protocol half is done with it
@@ -140,6 +148,10 @@ struct conn *intake_conn(const void *bytes);
 struct conn *intake_reading(void);           // the same, inside a read callback
 void intake_forget(const struct conn *conn); // its socket is gone
 
+// outlet.c
+bool outlet_is_there(void); // what libh2o writes by is what stands there
+void outlet_forget(struct conn *conn);
+
 // strict.c
 bool strict_is_in_place(void);
 bool strict_is_method(const char *method, size_t len);
@@ -166,7 +178,6 @@ CM_MUST_CHECK SSL_CTX *tls_hold(struct tls *t);
 void tls_offer_http2(struct tls *t); // beside http/1.1
 
 // tls_guard.c
-bool tls_guard_is_there(void); // what libh2o calls is what stands there
 void tls_guard_watch(SSL_CTX *context);
 
 // linger.c

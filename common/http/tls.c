@@ -41,7 +41,7 @@ static const unsigned char without_http2[] = "\x08http/1.1";
 struct tls *tls_create(void)
 {
     struct tls *t = xcalloc(1, sizeof(*t));
-    CM_ASSERT(tls_guard_is_there());
+    CM_ASSERT(outlet_is_there());
     tls_tickets_init(&t->tickets);
     return t;
 }

@@ -398,6 +398,27 @@ static void test_parts_that_fill_the_reader(void **state)
     }
 }
 
+// A client that is cut off leaves nothing behind: libh2o says goodbye to it all the
+// same, on a socket that libuv does not write to any more.
+static void test_a_reset_costs_no_connection(void **state)
+{
+    (void)state;
+    static const struct linger now = {.l_onoff = 1};
+    for (int i = 0; i < 20; i++) {
+        struct tls_client c;
+        assert_true(open_client(&c, NULL));
+        if (i % 2 == 0)
+            expect_hello(&c);
+        else
+            tls_client_send(&c, SLICE_LIT("GET /big HTTP/1.1\r\nHost: x\r\n\r\n"));
+        assert_int_equal(setsockopt(c.fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now)), 0);
+        SSL_set_quiet_shutdown(c.ssl, i % 4 < 2);
+        tls_client_close(&c);
+        ERR_clear_error();
+    }
+    // The fixture waits until none is open.
+}
+
 // Who connects has CM_HEAD_TIMEOUT_S for the handshake and a first head together.
 static void test_a_handshake_has_its_time(void **state)
 {
@@ -558,6 +579,7 @@ int main(void)
         CASE(test_a_bad_record_behind_a_request_ends_one_connection),
         CASE(test_parts_that_fill_the_reader),
         CASE(test_nothing_is_kept_after_close_notify),
+        CASE(test_a_reset_costs_no_connection),
         cmocka_unit_test_setup_teardown(test_a_handshake_has_its_time, start_short, stop),
         CASE(test_a_new_certificate_leaves_open_connections_alone),
         CASE(test_bad_certificates_are_refused_with_a_reason),
