@@ -10,8 +10,9 @@
 //   V  void     change
 //
 // An intent is on disk before the script is sent, and "done" before the client is
-// answered. So whatever was answered is here as done, and of what is only
-// intended, which can be the last one alone, the client has heard nothing.
+// answered (often with the intent of the next write, which costs no sync of its own). So whatever
+// was answered is here as done, and of what is only intended, which can be the last one alone, the
+// client has heard nothing.
 #include "admin/journal.h"
 
 #include <errno.h>
@@ -40,6 +41,7 @@ static const char magic[] = "cm-journal 1\n";
 struct journal {
     int dir_fd, lock_fd, fd[FILES];
     uint64_t size; // of the current file
+    bool behind;   // something was written and not synced
     struct journal_entry *entries;
     size_t count, room;
     struct head position;
@@ -239,7 +241,7 @@ static bool write_all(int fd, uint64_t at, struct slice bytes)
     return true;
 }
 
-// On disk, or not there.
+// Written, or not there.
 static bool append(struct journal *j, char kind, struct slice bytes)
 {
     struct buf record = {.len = 0};
@@ -252,9 +254,11 @@ static bool append(struct journal *j, char kind, struct slice bytes)
     buf_append_slice(&record, bytes);
     sum_of(kind, bytes, sum);
     buf_append(&record, sum, SUM);
-    // Of a void one the log tells again, if it should be lost.
+    // What became of a write is synced with the next intent, or before its answer.
+    bool synced = kind == 'I' || kind == 'N';
     bool good = write_all(j->fd[CURRENT], at, buf_slice(&record)) &&
-                (kind == 'V' || fdatasync(j->fd[CURRENT]) == 0);
+                (!synced || fdatasync(j->fd[CURRENT]) == 0);
+    j->behind = good ? !synced : j->behind;
     if (good) {
         j->size += record.len;
         good = learn(j, CURRENT, at + FRAME, kind, bytes);
@@ -302,6 +306,7 @@ static void shift_entries(struct journal *j)
 static bool rotate(struct journal *j)
 {
     struct head position = j->position;
+    journal_sync(j);
     if (renameat(j->dir_fd, names[CURRENT], j->dir_fd, names[PREVIOUS]) != 0)
         return false;
     if (j->fd[PREVIOUS] >= 0)
@@ -352,6 +357,13 @@ void journal_settle(struct journal *j, uint64_t change, enum journal_state state
     if (!append(j, state == JOURNAL_DONE ? 'D' : 'V', buf_slice(&bytes)))
         e->state = state;
     buf_fini(&bytes);
+}
+
+void journal_sync(struct journal *j)
+{
+    if (j->behind && fdatasync(j->fd[CURRENT]) != 0)
+        LOG_ERROR("journal_not_synced", LOG_CSTR("why", strerror(errno)));
+    j->behind = false;
 }
 
 // --- asking

@@ -46,9 +46,12 @@ CM_MUST_CHECK bool journal_note(struct journal *j, const struct head *head);
 // failed; then the script must not be sent.
 CM_MUST_CHECK bool journal_intend(struct journal *j, const struct journal_entry *entry,
                                   struct slice image);
-// What became of it; that it was done is on disk before it returns (if it cannot be
-// written, the log of the store has to tell after a restart).
+// What became of it. (If that cannot be written, the log of the store has to tell
+// after a restart.)
 void journal_settle(struct journal *j, uint64_t change, enum journal_state state);
+
+// All that was settled is on disk when it returns: before an answer says so.
+void journal_sync(struct journal *j);
 
 // Oldest first.
 size_t journal_count(const struct journal *j);

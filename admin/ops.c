@@ -25,10 +25,12 @@ static void send_ready(const struct admin_ops *o, struct call *c)
     bool ready = is_ready(o);
     buf_printf(&body,
                "{\"ready\":%s,\"draining\":%s,\"redis\":%s,\"subscription\":%s,"
-               "\"head_revision\":%llu,\"workers\":%zu}",
+               "\"head_revision\":%llu,\"workers\":%zu,\"store\":",
                yes(ready), yes(o->draining), yes(redis_is_up(o->data)),
                yes(redis_is_up(o->subscription)),
                (unsigned long long)store_watch_revision(o->watch), roster_count(o->roster));
+    guard_write_state(o->api->guard, &body);
+    buf_append_char(&body, '}');
     reply_send_copy(c, ready ? 200 : 503, SLICE_LIT("application/json"), buf_slice(&body));
     buf_fini(&body);
 }
@@ -42,6 +44,7 @@ enum row {
     ROW_OPEN,
     ROW_IN_FLIGHT,
     ROW_READY,
+    ROW_SUSPECT,
     ROW_REVISION,
     ROW_WORKERS,
     ROW_WAITING,
@@ -59,6 +62,8 @@ static const struct metric rows[ROW_COUNT] = {
     [ROW_OPEN] = {"cm_admin_http_connections", "", METRIC_GAUGE, "Open connections"},
     [ROW_IN_FLIGHT] = {"cm_admin_http_in_flight", "", METRIC_GAUGE, "Requests being answered"},
     [ROW_READY] = {"cm_admin_ready", "", METRIC_GAUGE, "1 when Redis holds our history"},
+    [ROW_SUSPECT] = {"cm_admin_store_suspect", "", METRIC_GAUGE,
+                     "1 while Redis is empty, foreign or lost writes (see /readyz)"},
     [ROW_REVISION] = {"cm_admin_head_revision", "", METRIC_GAUGE, "Revision of the store"},
     [ROW_WORKERS] = {"cm_admin_workers", "", METRIC_GAUGE, "Workers that are counted"},
     [ROW_WAITING] = {"cm_admin_waiting", "", METRIC_GAUGE, "Writes that wait for workers"},
@@ -78,6 +83,7 @@ static void send_metrics(const struct admin_ops *o, struct call *c)
         [ROW_OPEN] = counters->open,
         [ROW_IN_FLIGHT] = counters->in_flight,
         [ROW_READY] = is_ready(o),
+        [ROW_SUSPECT] = o->api->guard->reason != GUARD_FINE,
         [ROW_REVISION] = store_watch_revision(o->watch),
         [ROW_WORKERS] = roster_count(o->roster),
         [ROW_WAITING] = propagation_waiting(o->propagation),

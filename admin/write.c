@@ -97,7 +97,10 @@ static void on_durable(void *ctx, const struct durability_answer *answer)
 {
     struct writing *writing = ctx;
     struct buf json = {.len = 0};
-    writing->w.request->api->durability_waits--;
+    struct api *api = writing->w.request->api;
+    api->durability_waits--;
+    if (api->journal != NULL)
+        journal_sync(api->journal);
     buf_printf(&json, "\"%s\"", durability_level_name(answer->level));
     response_add_member(&writing->w.response, "durable", buf_slice(&json));
     buf_fini(&json);

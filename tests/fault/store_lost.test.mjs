@@ -79,6 +79,9 @@ for (const [name, [reason, strike]] of Object.entries(faults)) {
       await until('the admin to suspect it', async () => (await store(stack))?.state === 'suspect', 8000);
       t.diagnostic(`figure detected_by_admin_ms ${Date.now() - up} after ${name}`);
       assert.equal((await store(stack)).reason, reason);
+      const ops = (path) => request(`http://127.0.0.1:${stack.adminOpsPort}`, { path });
+      assert.equal((await ops('/readyz')).json.store.reason, reason);
+      assert.match((await ops('/metrics')).text, /^cm_admin_store_suspect 1$/m);
       for (const [method, path, body] of [['PUT', '/models/a/b', {}], ['GET', '/models'], ['GET', '/config'], ['POST', '/config/apply', {}]]) {
         const refused = await stack.call(method, path, body);
         assert.deepEqual([refused.status, refused.json.code, refused.json.reason], [503, 'store_suspect', reason], `${method} ${path}`);
