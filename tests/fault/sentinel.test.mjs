@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test';
 import { sleep, until } from '../integration/support/stack.mjs';
 import { ask } from './support/redis_cli.mjs';
 import { SentinelStack } from './support/sentinel_stack.mjs';
-import { Traffic, live, warmUp } from './support/traffic.mjs';
+import { Traffic, live, warmUp, workers } from './support/traffic.mjs';
 
 const LONG = process.env.CM_TEST_LONG === '1';
 const ROUNDS = LONG ? 20 : 2;
@@ -117,4 +117,32 @@ test('an unfit replica count refuses writes', { timeout: 60000 }, async () => {
   assert.notEqual(await created(), 1);
   await ask(master, 'CONFIG', 'SET', 'min-replicas-to-write', '0');
   assert.equal((await stack.call('PATCH', '/models/acme/one', { created: 1 })).status, 200);
+});
+
+test('without Sentinels the replicas vouch; without both nobody does', { timeout: 90000 }, async (t) => {
+  await stack.settled();
+  await until('all workers to be live', live(stack));
+  const master = await stack.master();
+  const [replica] = stack.nodes.filter((node) => node !== master);
+  const traffic = new Traffic(t, stack, secrets);
+  for (const sentinel of stack.sentinels) sentinel.program.kill('SIGSTOP');
+  t.after(() => { for (const sentinel of stack.sentinels) sentinel.program.kill('SIGCONT'); });
+  const states = [];
+  for (const end = Date.now() + 3000; Date.now() < end; await sleep(100)) states.push(...await workers(stack));
+  const doubts = states.filter((w) => w.reason === 'unconfirmed').length;
+  t.diagnostic(`figure Sentinels stopped for 3 s: ${doubts} of ${states.length} looks at a worker found it in doubt`);
+  assert.ok(doubts <= states.length / 10);
+
+  replica.program.kill('SIGSTOP');
+  t.after(() => replica.program.kill('SIGCONT'));
+  const stoppedAt = Date.now();
+  await until('the workers to doubt', async () => (await workers(stack)).every((w) => w.reason === 'unconfirmed'));
+  t.diagnostic(`figure Sentinels and the replica stopped: in doubt after ${Date.now() - stoppedAt} ms`);
+  const from = Date.now();
+  await sleep(500);
+  assert.deepEqual(Object.keys(traffic.unknownBetween(from, from + 400)), ['500']);
+  replica.program.kill('SIGCONT');
+  await until('all workers to be live', live(stack));
+  await traffic.stop();
+  assert.deepEqual(traffic.failed, []);
 });

@@ -57,11 +57,12 @@ export class SentinelStack extends Stack {
     await until(`${node.name} to answer`, async () => (await ask(node, 'PING')) === 'PONG');
   }
 
+  // A vote that was split is repeated after twice the failover-timeout.
   sentinelConfig(node, master) {
     return [`port ${node.port}`, `bind ${node.host}`, `dir ${this.dir}`, 'protected-mode no',
       `sentinel monitor ${this.service} ${master.host} ${master.port} 2`,
       `sentinel down-after-milliseconds ${this.service} 1000`,
-      `sentinel failover-timeout ${this.service} 3000`, ''].join('\n');
+      `sentinel failover-timeout ${this.service} 1000`, ''].join('\n');
   }
 
   async sentinelSees(sentinel, replicas = this.nodes.length - 1) {
