@@ -10,6 +10,7 @@ import { freePort, request, root, sleep, until } from '../integration/support/st
 import { Net } from './support/net.mjs';
 import { ask } from './support/redis_cli.mjs';
 import { SentinelStack } from './support/sentinel_stack.mjs';
+import { live } from './support/traffic.mjs';
 
 const MAX_STALE_S = 6;
 const SLACK_MS = 3000; // an old master may pass for so long
@@ -97,4 +98,43 @@ test('a worker shut in with an old master', options, async (t) => {
   assert.equal(await insideStatus('cm-nobody'), 401);
   await sleep(100);
   assert.equal(await insideStatus(key), 401);
+});
+
+test('writes that a failover lost are back', options, async (t) => {
+  await stack.settled();
+  const [old, next] = [await stack.master(), stack.nodes.find((n) => n.host === net.hosts.old)];
+  assert.equal(next.name, 'redis0', 'the one on the far machine is the replica now');
+  const doomed = (await stack.must('POST', '/keys', { name: 'doomed' }, { prefer: 'wait=5' }));
+  assert.equal((await stack.get('/v1/models', bearer(doomed.secret))).status, 200);
+  const kept = await stack.call('PUT', '/models/acme/kept', {});
+  assert.equal(kept.json.durable, 'all', kept.text);
+
+  net.cut('old', 'rest'); // the replica hears nothing from now on
+  const levels = {};
+  const write = async (method, path, body) => {
+    const answer = await stack.call(method, path, body, { prefer: 'wait=5' });
+    assert.ok(answer.status === 200 || answer.status === 201, answer.text);
+    levels[answer.json.durable] = (levels[answer.json.durable] ?? 0) + 1;
+    return answer.json;
+  };
+  for (let i = 0; i < 8; i++) await write('PUT', `/models/acme/lost-${i}`, {});
+  const { secret } = await write('POST', '/keys', { name: 'lost' });
+  await write('DELETE', `/keys/${doomed.id}`);
+  assert.deepEqual(Object.keys(levels), ['local'], 'what the answers promised');
+
+  await old.program.stop('SIGKILL');
+  net.heal('old', 'rest');
+  await until('the replica to be the master', async () => (await stack.master()) === next, 30000);
+  const promotedAt = Date.now();
+  const has = async (i) => (await ask(next, 'HEXISTS', '{cm}:models', `acme/lost-${i}`)) === '1';
+  await until('the writes to be back', async () =>
+    (await Promise.all(Array.from({ length: 8 }, (_, i) => has(i)))).every(Boolean) &&
+    (await ask(next, 'HEXISTS', '{cm}:keys', doomed.id)) === '0', 15000);
+  const back = Date.now() - promotedAt;
+  t.diagnostic(`figure lost by a failover: 10 writes, acknowledged as ${JSON.stringify(levels)}, back ${back} ms after the promotion`);
+  await until('the workers to be live', async () => live(stack)());
+  assert.equal((await stack.get('/v1/models', bearer(doomed.secret))).status, 401, 'a revoked key');
+  assert.equal((await stack.get('/v1/models', bearer(secret))).status, 200, 'a key that was made meanwhile');
+  assert.equal((await stack.get('/v1/models/acme/lost-7', bearer(secret))).status, 200);
+  assert.ok(back <= 2000, `back after ${back} ms`);
 });
