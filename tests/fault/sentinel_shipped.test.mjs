@@ -74,9 +74,12 @@ test('a failover with the shipped configuration', { timeout: 120000 }, async (t)
   const killedAt = Date.now();
   await until('the workers to be live on the other', async () => (await stack.master()) !== old && live(stack)(), 30000);
   // min-replicas-to-write: alone it takes no write, and says so.
-  const refused = await stack.call('PATCH', '/models/acme/one', { created: 7 });
-  assert.equal(refused.status, 503, refused.text);
-  assert.match(refused.json.detail, /NOREPLICAS/);
+  // (Until its link is there, for another reason.)
+  await until('the write to be refused for want of a replica', async () => {
+    const refused = await stack.call('PATCH', '/models/acme/one', { created: 7 });
+    assert.equal(refused.status, 503, refused.text);
+    return /NOREPLICAS/.test(refused.json.detail);
+  });
   await stack.startNode(stack.nodes.indexOf(old), await stack.master());
   await until('a write to be taken', async () => (await stack.call('PATCH', '/models/acme/one', { created: 7 })).status === 200, 30000);
   t.diagnostic(`figure shipped Sentinel configuration: a write with a replica again after ${Date.now() - killedAt} ms`);
