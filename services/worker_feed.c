@@ -244,8 +244,10 @@ static void start_keeper(struct worker *w)
                                            .feed = feed_io_feed(w->io),
                                            .cache = key_gate_cache(w->gate)};
     w->keeper = keeper_open(&options);
-    if (feed_is_from_disk(feed_io_feed(w->io)))
-        on_publish(w);
+    if (!feed_is_from_disk(feed_io_feed(w->io)))
+        return;
+    w->told_state = FEED_AWAY; // state_loaded has said so
+    on_publish(w);
 }
 
 void worker_feed_start(struct worker *w)

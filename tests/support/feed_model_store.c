@@ -196,8 +196,10 @@ void store_commit(int admin)
     node->revision++;
     for (uint32_t ops = 1 + sim_random(3); ops > 0; ops--)
         change_something(node);
-    if (s->corrupt >= 0 && node->version[s->corrupt] != node_of(s->head)->version[s->corrupt])
+    if (s->corrupt >= 0 && node->version[s->corrupt] != node_of(s->head)->version[s->corrupt]) {
         s->corrupt = -1; // written anew
+        s->fault_at = sim.now;
+    }
     append_log(n);
     install(n);
     s->admin_base[admin] = n;
@@ -271,7 +273,8 @@ static int accepted_node(void)
 void store_repair(void)
 {
     struct store *s = &sim.store;
-    if (s->tip < 0 || s->foreign || s->newer || s->garbled || sim.node_count >= NODES - 1)
+    int room = NODES - (sim.peace_at > 0 ? 1 : 2); // the last one is for the end
+    if (s->tip < 0 || s->foreign || s->newer || s->garbled || sim.node_count >= room)
         return;
     bool restore = s->head < 0 || s->corrupt >= 0;
     int from = restore ? s->tip : s->head;

@@ -45,7 +45,7 @@ static void histories(void **state)
     (void)state;
     uint64_t seed = number_from("CM_TEST_SEED", 1);
     uint64_t count =
-        number_from("CM_FEED_HISTORIES", getenv("CM_TEST_LONG") != NULL ? 3000000 : 300000);
+        number_from("CM_FEED_HISTORIES", getenv("CM_TEST_LONG") != NULL ? 2000000 : 200000);
     uint64_t first = number_from("CM_FEED_FIRST", 0);
     feed_model_prepare();
     signal(SIGABRT, say_where);
