@@ -130,5 +130,5 @@ say 'SDK tests'
 check sdk-packages sdk_packages
 run_node tests/sdk/*.test.mjs
 say 'benchmarks (that they run and compare equal bytes)'
-check bench sh tests/bench/run.sh -b build/asan -r 1 -s 1 -p h1 -c retrieve,list-gzip
+check bench sh tests/bench/run.sh -b build/asan -r 1 -s 1 -c retrieve,list-gzip
 finish

@@ -6,6 +6,16 @@ import { join } from 'node:path';
 import { Program, Stack, freePort, request, root, until } from '../../integration/support/stack.mjs';
 
 export const SERVER_CPU = '0';
+// Whatever was started ends with us, also when we are told to stop in the middle.
+const running = [];
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.once(signal, () => {
+    for (const program of running) program.kill('SIGKILL');
+    process.exit(130);
+  });
+}
+const noted = (program) => { running.push(program); return program; };
+
 const pinned = (command, args) => ['taskset', ['-c', SERVER_CPU, command, ...args]];
 
 // The whole service, one worker; Redis and the admin stay off its processor.
@@ -14,7 +24,7 @@ export class OurStack extends Stack {
 
   program(name, command, args, env) {
     const [pinnedCommand, pinnedArgs] = name === 'cm-models' ? pinned(command, args) : [command, args];
-    return super.program(name, pinnedCommand, pinnedArgs, env);
+    return noted(super.program(name, pinnedCommand, pinnedArgs, env));
   }
 
   async workerPid() {
@@ -49,7 +59,7 @@ export async function startBare(dir, program, answer) {
   const file = join(dir, 'bare-answer');
   const head = `${answer.status} ${answer.reason}\n${answer.headers.map(([n, v]) => `${n}: ${v}\n`).join('')}\n`;
   writeFileSync(file, Buffer.concat([Buffer.from(head), answer.body]));
-  const bare = new Program(dir, 'bare', ...pinned(program, [`127.0.0.1:${port}`, file]), {});
+  const bare = noted(new Program(dir, 'bare', ...pinned(program, [`127.0.0.1:${port}`, file]), {}));
   const url = `http://127.0.0.1:${port}`;
   await started(bare, url);
   return { name: 'bare', url, h2Url: url, pid: bare.pid, stop: () => bare.stop('SIGKILL') };
@@ -79,7 +89,7 @@ ${headers}    return ${answer.status}${body};
   }
 }
 `);
-  const nginx = new Program(dir, 'nginx', ...pinned('nginx', ['-p', dir, '-c', file]), {});
+  const nginx = noted(new Program(dir, 'nginx', ...pinned('nginx', ['-p', dir, '-c', file]), {}));
   const url = `http://127.0.0.1:${port}`;
   await started(nginx, url);
   return { name: 'nginx', url, h2Url: `http://127.0.0.1:${h2Port}`, pid: nginx.pid, stop: () => nginx.stop('SIGKILL') };
