@@ -210,10 +210,8 @@ start_all() {
     launch redis redis-server "$data/redis.conf"
     await redis redis_answers
     # Both programs know the name; each needs a directory of its own.
-    state=${CM_STATE_DIR:-}
     export CM_STATE_DIR="$data/admin-state"
     launch cm-admin "$bin/admin/cm-admin"
-    export CM_STATE_DIR="$state"
     await cm-admin probe "$(reach "$admin_ops")"
     export CM_STATE_DIR="$data/models-state"
     launch cm-models "$bin/services/cm-models"
