@@ -337,7 +337,9 @@ ssize_t h2o_http2_decode_frame(h2o_http2_frame_t *frame, const uint8_t *src, siz
 {
     struct conn *conn = intake_conn(src);
     // Rapid Reset, MadeYouReset: whatever else the client has sent is not worth a look.
-    if (conn->guard.resets > RESETS_MAX || conn->doomed)
+    if (conn->doomed)
+        return H2O_HTTP2_ERROR_ENHANCE_YOUR_CALM;
+    if (conn->guard.resets > RESETS_MAX)
         return guard_calm(conn->server);
     ssize_t taken = real.decode_frame(frame, src, len, host_settings, err_desc);
     if (taken < 0)

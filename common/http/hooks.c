@@ -35,6 +35,7 @@ static int on_request(h2o_handler_t *self, h2o_req_t *req)
     int status = conn->refuse.status;
     if (conn->deferred_count >= WAITING_MAX) {
         status = 503;
+        s->counters.guarded += !conn->doomed;
         conn->doomed = true;
         conn_shutdown(conn, SHUT_RDWR);
     }

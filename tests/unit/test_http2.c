@@ -307,6 +307,7 @@ static void test_drain_tells_and_finishes(void **state)
     assert_slice(h2_response(&busy, 1).body, "later");
     raw_read_end(&busy);
     assert_false(busy.reset);
+    assert_int_equal(f->handled, 3);
     assert_int_equal(busy.in.len, 0);
     loop_run_until_set(&f->loop, &f->drained, 5000);
     raw_close(&busy);
