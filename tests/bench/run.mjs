@@ -35,10 +35,12 @@ const refusal = () => JSON.stringify({ error: {
 
 const onePath = (models) => `/v1/models/${encodeURIComponent(models[1].id)}`;
 const cases = [
-  { name: 'retrieve', title: 'one model', path: onePath, body: one },
+  { name: 'retrieve', title: 'one model of 336', path: onePath, body: one },
   { name: 'retrieve-304', title: 'one model, 304', path: onePath, revalidate: true },
   { name: 'retrieve-alias', title: 'one alias', path: () => '/v1/models/team-alias-0', aliases: 5, body: aliased },
   { name: 'refused', title: '401', path: onePath, status: 401, body: refusal },
+  { name: 'retrieve-10', title: 'one model of 10', models: 10, path: onePath, body: one },
+  { name: 'retrieve-10000', title: 'one model of 10,000', models: 10000, path: onePath, body: one },
   { name: 'list-2', title: 'list, 2 models', models: 2, body: list(0) },
   { name: 'list', title: 'list, 336 models', body: list(0) },
   { name: 'list-gzip', title: 'list, 336 models, gzip', gzip: true, body: list(0) },
