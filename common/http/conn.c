@@ -118,7 +118,8 @@ void conn_call_ended(struct conn *conn, struct call *c)
 {
     h2o_linklist_unlink(&c->link);
     conn->call_count--;
-    conn->answered_count -= c->answered;
+    if (c->answered)
+        pressure_answer_ended(conn);
     guard_call_ended(&conn->guard, c);
     conn->server->counters.in_flight--;
     conn->idle_since_ms = uv_now(conn->server->loop);

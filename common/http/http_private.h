@@ -37,7 +37,9 @@ struct server {
     uv_timer_t accept_pause;      // runs while out of descriptors
     uv_timer_t drain_timer;
     uv_timer_t reap_timer;
-    uint64_t reaped_ms; // when it last ran
+    uint64_t reaped_ms;      // when it last ran
+    unsigned answered;       // answers that are not out yet, of all connections
+    uint64_t press_again_ms; // see pressure.c
     uint64_t drain_started_ms;
     bool draining, cut, drained;
     void (*on_drained)(void *ctx);
@@ -192,6 +194,10 @@ void drain_conn_gone(struct server *s);
 void reap_start(struct server *s);
 // For how long an answer of so many bytes may be under way.
 uint64_t reap_answer_ms(const struct server *s, size_t length);
+
+// pressure.c
+void pressure_answer_began(struct conn *conn);
+void pressure_answer_ended(struct conn *conn);
 
 // server.c
 void server_conn_gone(struct server *s); // a connection (or its lingering end) is over

@@ -81,7 +81,7 @@ void reply_prepare(struct call *c, const struct reply *r)
     h2o_req_t *req = c->req;
     c->answered = true;
     c->due_ms = uv_now(c->conn->server->loop) + reap_answer_ms(c->conn->server, r->length);
-    c->conn->answered_count++;
+    pressure_answer_began(c->conn);
     c->unpin = r->unpin;
     c->pin = r->pin;
     req->res.status = r->status;

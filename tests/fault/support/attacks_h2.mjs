@@ -324,7 +324,7 @@ export const openHeads = (target, connections = 40) => strikeMany(target, connec
   each(100, (n) => request(odd(n), block(target.small.path, [['x-long', 'h'.repeat(15000)]]), OPEN)), { ms: 1500 });
 
 // Nobody reads: 100 large answers wait on each connection, with windows that allow them and without.
-export async function windowStall(target, { connections = 60, ms }) {
+export async function windowStall(target, { connections = 150, ms }) {
   const wide = Buffer.concat([WIDE, settings({ INITIAL_WINDOW_SIZE: 0xffffff })]);
   const gets = each(100, (n) => get(odd(n), target.large));
   const cut = await Promise.all([

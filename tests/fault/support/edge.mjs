@@ -34,7 +34,7 @@ export class Edge {
     }
     // What is freed should be seen as freed: AddressSanitizer keeps it for long otherwise.
     edge.stack = await Stack.start({ workers, modelsEnv: {
-      ASAN_OPTIONS: 'quarantine_size_mb=1:thread_local_quarantine_size_kb=64:malloc_context_size=5', ...TIMEOUTS, ...env } });
+      ASAN_OPTIONS: 'quarantine_size_mb=1:thread_local_quarantine_size_kb=64:malloc_context_size=5:allocator_release_to_os_interval_ms=50', ...TIMEOUTS, ...env } });
     try {
       await edge.fill();
       edge.before = await edge.pids();

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// Answers that nobody takes, over all connections.
+//
+// A request of a few bytes becomes an answer that holds some 8 KiB until its client
+// has taken it, and HTTP/2 lets each connection have a hundred. The reaper ends
+// such connections, but patiently, because slow readers are no enemies; until then
+// a thousand connections that send 3 KB each could hold a gigabyte. So the answers
+// that wait are counted over the whole server. Beyond a bound, whoever has many of
+// them goes: at once the connection that is asking for more, and once a turn the
+// ones that hold most. Clients with a few answers under way never notice.
+#include "common/http/http_private.h"
+
+enum {
+    ANSWERS_MAX = 4000, // some 32 MiB
+    ANSWERS_FEW = 4,    // of one connection; HTTP/1 never has more than one
+    REST_MS = 100       // between two looks when the first has found nobody greedy
+};
+
+static void end(struct conn *conn)
+{
+    conn->doomed = true;
+    conn->server->counters.reaped++;
+    conn_shutdown(conn, SHUT_RDWR);
+}
+
+static unsigned most_answers(const struct server *s)
+{
+    unsigned most = 0;
+    for (h2o_linklist_t *at = s->conns.next; at != &s->conns; at = at->next)
+        if (!conn_at(at)->doomed && conn_at(at)->answered_count > most)
+            most = conn_at(at)->answered_count;
+    return most;
+}
+
+// Once a turn: what was ended holds on until the loop comes to it.
+static void end_greediest(struct server *s)
+{
+    uint64_t now = uv_now(s->loop);
+    if (now < s->press_again_ms)
+        return;
+    unsigned most = most_answers(s);
+    s->press_again_ms = now + (most > ANSWERS_FEW ? 1 : REST_MS);
+    for (h2o_linklist_t *at = s->conns.next; most > ANSWERS_FEW && at != &s->conns; at = at->next)
+        if (!conn_at(at)->doomed && conn_at(at)->answered_count > most / 2)
+            end(conn_at(at));
+}
+
+void pressure_answer_began(struct conn *conn)
+{
+    struct server *s = conn->server;
+    conn->answered_count++;
+    if (++s->answered <= ANSWERS_MAX)
+        return;
+    if (conn->answered_count > ANSWERS_FEW && !conn->doomed)
+        end(conn);
+    end_greediest(s);
+}
+
+void pressure_answer_ended(struct conn *conn)
+{
+    conn->answered_count--;
+    conn->server->answered--;
+}
