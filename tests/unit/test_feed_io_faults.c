@@ -93,7 +93,6 @@ static void a_wrong_answer_is_a_failed_link(void **state)
         {"HMGET", "-LOADING Redis is loading the dataset in memory\r\n"},
         {"HMGET", "-MASTERDOWN Link with MASTER is down\r\n"},
         {"HMGET", "-NOAUTH Authentication required.\r\n"},
-        {"HMGET", "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n"},
         {"HMGET", "-BUSY Redis is busy running a script\r\n"},
         {"INFO", "-NOPERM this user has no permissions to run the 'info' command\r\n"},
         {"INFO", "-BUSY Redis is busy running a script\r\n"},
@@ -127,6 +126,21 @@ static void a_wrong_answer_is_a_failed_link(void **state)
         follower_wait_state(&worker, FEED_LIVE, 3000);
         end();
     }
+}
+
+// Something else lives where the head should be: an answer, and no store of ours.
+static void a_head_of_another_type_is_foreign(void **state)
+{
+    follow(*state);
+    follower_wait_state(&worker, FEED_LIVE, 2000);
+    fake_redis_reply(fake, "HMGET",
+                     "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n");
+    follower_wait_state(&worker, FEED_SUSPECT, 1000);
+    assert_int_equal(feed_reason(feed_io_feed(worker.io)), FEED_REASON_FOREIGN);
+    assert_int_equal(worker.downs, 0);
+    fake_redis_reply(fake, "HMGET", GOOD_HEAD);
+    follower_wait_state(&worker, FEED_LIVE, 1000);
+    end();
 }
 
 // The link works, the head is as it was, and yet it is not a master's word.
@@ -284,6 +298,7 @@ int main(void)
         LOOP_TEST(hello_comes_before_the_first_read),
         LOOP_TEST(a_wrong_answer_is_a_failed_link),
         LOOP_TEST(who_is_no_master_confirms_nothing),
+        LOOP_TEST(a_head_of_another_type_is_foreign),
         LOOP_TEST(a_lasting_refusal_is_no_flood),
         LOOP_TEST(garbled_entries_are_told_to_the_feed),
         LOOP_TEST(a_refused_ack_is_said_once_and_serving_goes_on),
