@@ -7,7 +7,7 @@
 
 #include "admin/auth.h"
 #include "admin/guard.h"
-#include "admin/journal.h"
+#include "admin/journal_sync.h"
 #include "admin/propagation.h"
 #include "admin/request.h"
 #include "admin/roster.h"
@@ -23,7 +23,8 @@ struct api {
     const struct keyspace *keyspace;
     struct auth *auth;
     struct guard *guard;
-    struct journal *journal; // NULL = none
+    struct journal *journal;           // NULL = none
+    struct journal_sync *journal_sync; // NULL = no journal
     struct roster *roster;
     struct propagation *propagation;
     struct txn_queue *txns;

@@ -9,10 +9,11 @@
 //   D  done     change
 //   V  void     change
 //
-// An intent is on disk before the script is sent, and "done" before the client is
-// answered (often with the intent of the next write, which costs no sync of its own). So whatever
-// was answered is here as done, and of what is only intended, which can be the last one alone, the
-// client has heard nothing.
+// An intent is written before the script is sent, so a crash of this process loses
+// nothing of it; intent and "done" are synced to the disk before the client is
+// answered, for all writes of that moment together (journal_sync.c). So whatever was
+// answered is here as done, whatever happens to the machine, and of what is only
+// intended, or lost with the machine's memory, the client has heard nothing.
 #include "admin/journal.h"
 
 #include <errno.h>
@@ -42,6 +43,7 @@ struct journal {
     int dir_fd, lock_fd, fd[FILES];
     uint64_t size; // of the current file
     bool behind;   // something was written and not synced
+    bool failed;   // a sync failed: nothing is written before one succeeds
     struct journal_entry *entries;
     size_t count, room;
     struct head position;
@@ -254,11 +256,8 @@ static bool append(struct journal *j, char kind, struct slice bytes)
     buf_append_slice(&record, bytes);
     sum_of(kind, bytes, sum);
     buf_append(&record, sum, SUM);
-    // What became of a write is synced with the next intent, or before its answer.
-    bool synced = kind == 'I' || kind == 'N';
-    bool good = write_all(j->fd[CURRENT], at, buf_slice(&record)) &&
-                (!synced || fdatasync(j->fd[CURRENT]) == 0);
-    j->behind = good ? !synced : j->behind;
+    bool good = write_all(j->fd[CURRENT], at, buf_slice(&record));
+    j->behind = j->behind || good;
     if (good) {
         j->size += record.len;
         good = learn(j, CURRENT, at + FRAME, kind, bytes);
@@ -270,6 +269,16 @@ static bool append(struct journal *j, char kind, struct slice bytes)
     }
     buf_fini(&record);
     return good;
+}
+
+static bool sync_now(struct journal *j)
+{
+    if (j->behind && fdatasync(j->fd[CURRENT]) != 0) {
+        LOG_ERROR("journal_not_synced", LOG_CSTR("why", strerror(errno)));
+        return false;
+    }
+    j->behind = false;
+    return true;
 }
 
 static bool open_current(struct journal *j)
@@ -306,8 +315,7 @@ static void shift_entries(struct journal *j)
 static bool rotate(struct journal *j)
 {
     struct head position = j->position;
-    journal_sync(j);
-    if (renameat(j->dir_fd, names[CURRENT], j->dir_fd, names[PREVIOUS]) != 0)
+    if (!sync_now(j) || renameat(j->dir_fd, names[CURRENT], j->dir_fd, names[PREVIOUS]) != 0)
         return false;
     if (j->fd[PREVIOUS] >= 0)
         close(j->fd[PREVIOUS]);
@@ -326,7 +334,7 @@ bool journal_note(struct journal *j, const struct head *head)
     put_u64(&bytes, head->revision);
     put_u64(&bytes, head->change);
     put_parents(&bytes, head);
-    bool good = append(j, 'N', buf_slice(&bytes));
+    bool good = append(j, 'N', buf_slice(&bytes)) && sync_now(j);
     buf_fini(&bytes);
     return good;
 }
@@ -334,6 +342,9 @@ bool journal_note(struct journal *j, const struct head *head)
 bool journal_intend(struct journal *j, const struct journal_entry *entry, struct slice image)
 {
     struct buf bytes = {.len = 0};
+    if (j->failed && !sync_now(j))
+        return false;
+    j->failed = false;
     if (j->size > FILE_MAX && !rotate(j))
         return false;
     put_u64(&bytes, entry->epoch);
@@ -359,11 +370,17 @@ void journal_settle(struct journal *j, uint64_t change, enum journal_state state
     buf_fini(&bytes);
 }
 
-void journal_sync(struct journal *j)
+int journal_sync_begin(struct journal *j)
 {
-    if (j->behind && fdatasync(j->fd[CURRENT]) != 0)
-        LOG_ERROR("journal_not_synced", LOG_CSTR("why", strerror(errno)));
-    j->behind = false;
+    int fd = fcntl(j->fd[CURRENT], F_DUPFD_CLOEXEC, 0);
+    j->behind = j->behind && fd < 0;
+    return fd;
+}
+
+void journal_sync_failed(struct journal *j)
+{
+    j->behind = true;
+    j->failed = true;
 }
 
 // --- asking

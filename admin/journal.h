@@ -42,16 +42,20 @@ struct head journal_position(const struct journal *j);
 // Notes that position, on disk before it returns. False when that failed.
 CM_MUST_CHECK bool journal_note(struct journal *j, const struct head *head);
 
-// The script is about to be sent: on disk before it returns. False when that
-// failed; then the script must not be sent.
+// The script is about to be sent: written before it returns, and synced with the
+// outcome (journal_sync.h). False when that failed, or when the last sync failed and
+// does so again; then the script must not be sent.
 CM_MUST_CHECK bool journal_intend(struct journal *j, const struct journal_entry *entry,
                                   struct slice image);
 // What became of it. (If that cannot be written, the log of the store has to tell
 // after a restart.)
 void journal_settle(struct journal *j, uint64_t change, enum journal_state state);
 
-// All that was settled is on disk when it returns: before an answer says so.
-void journal_sync(struct journal *j);
+// For journal_sync.c: a descriptor (the caller closes it) by which all that was
+// written until now is synced, or -1; after that it counts as synced, unless the
+// caller says that it failed.
+CM_MUST_CHECK int journal_sync_begin(struct journal *j);
+void journal_sync_failed(struct journal *j);
 
 // Oldest first.
 size_t journal_count(const struct journal *j);

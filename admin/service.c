@@ -55,7 +55,8 @@ struct service {
     struct redis *data, *subscription;
     unsigned connections; // of these, not closed yet
     struct guard guard;
-    struct journal *journal; // NULL = no state directory
+    struct journal *journal;           // NULL = no state directory
+    struct journal_sync *journal_sync; // NULL = no journal
     struct roster *roster;
     struct propagation *propagation;
     struct txn_queue *txns;
@@ -281,8 +282,10 @@ static void create_parts(struct service *s)
 {
     s->roster = roster_create();
     s->guard = (struct guard){.roster = s->roster};
-    if (s->journal != NULL)
+    if (s->journal != NULL) {
         s->guard.known = journal_position(s->journal);
+        s->journal_sync = journal_sync_create(&s->loop, s->journal);
+    }
     s->propagation = propagation_create(s->roster, s->settings->max_stale_s,
                                         s->url.sentinel_count > 0 ? MASTERSHIP_SLACK_MS : 0);
     open_redis(s);
@@ -309,6 +312,7 @@ static void create_parts(struct service *s)
                           .auth = s->auth,
                           .guard = &s->guard,
                           .journal = s->journal,
+                          .journal_sync = s->journal_sync,
                           .roster = s->roster,
                           .propagation = s->propagation,
                           .txns = s->txns,
@@ -365,6 +369,7 @@ static void destroy_parts(struct service *s)
     store_watch_destroy(s->watch);
     txn_queue_destroy(s->txns);
     durability_destroy(s->durability);
+    journal_sync_destroy(s->journal_sync);
     propagation_destroy(s->propagation);
     roster_destroy(s->roster);
 }

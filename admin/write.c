@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The order of things: an outcome stored under the Idempotency-Key wins over the
 // plan; a dry run ends before the commit; audit entry and outcome travel in the
-// commit itself; the answer says how many replicas have it ("durable"), and waits
-// for the workers when the client wants that.
+// commit itself; the answer waits until the journal is on disk, says how many
+// replicas have the change ("durable"), and waits for the workers when the client
+// wants that.
 //
 // A transaction that ends unresolved is not answered at all: every status would
 // claim to know whether the change was made. Nor is one that made some of its
@@ -97,14 +98,17 @@ static void on_durable(void *ctx, const struct durability_answer *answer)
 {
     struct writing *writing = ctx;
     struct buf json = {.len = 0};
-    struct api *api = writing->w.request->api;
-    api->durability_waits--;
-    if (api->journal != NULL)
-        journal_sync(api->journal);
+    writing->w.request->api->durability_waits--;
     buf_printf(&json, "\"%s\"", durability_level_name(answer->level));
     response_add_member(&writing->w.response, "durable", buf_slice(&json));
     buf_fini(&json);
     propagate(writing);
+}
+
+static void on_synced(void *ctx)
+{
+    struct writing *writing = ctx;
+    durability_wait(writing->w.request->api->durability, DURABILITY_WAIT_MS, on_durable, writing);
 }
 
 // The change is made, or was made before.
@@ -118,7 +122,10 @@ static void answer(struct writing *writing, bool made, bool announced)
     goal->deadline_ms = goal->started_ms + 1000 * (uint64_t)r->wait_s;
     if (made) {
         r->api->durability_waits++;
-        durability_wait(r->api->durability, DURABILITY_WAIT_MS, on_durable, writing);
+        if (r->api->journal_sync != NULL)
+            journal_sync_wait(r->api->journal_sync, on_synced, writing);
+        else
+            on_synced(writing);
     } else {
         propagate(writing);
     }
