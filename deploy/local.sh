@@ -23,6 +23,7 @@ ops=${CM_OPS_LISTEN:-127.0.0.1:9090}
 admin=${CM_ADMIN_LISTEN:-127.0.0.1:9180}
 admin_ops=${CM_ADMIN_OPS_LISTEN:-127.0.0.1:9190}
 bin=$root/build/release
+usage='usage: sh deploy/local.sh [-d | stop]'
 
 say() { printf '%s\n' "$*"; }
 die() {
@@ -142,17 +143,31 @@ secret() {
     [ -s "$data/$1" ] || openssl rand -hex 32 >"$data/$1"
 }
 
+# The SHA-256 of the secret in that file, in hex.
+digest() { tr -d '\n' <"$data/$1" | sha256sum | cut -d ' ' -f 1; }
+
+# The programs get the users that deploy/redis ships; redis.password is that of an
+# operator who may do everything.
+write_users() {
+    sed -e "s/@ADMIN_SHA256@/$(digest redis-admin.password)/" \
+        -e "s/@MODELS_SHA256@/$(digest redis-models.password)/" \
+        -e "s/{cm}/{${CM_REDIS_PREFIX:-cm}}/g" "$root/deploy/redis/users.acl.in"
+    printf 'user operator on #%s ~* &* +@all\n' "$(digest redis.password)"
+}
+
 write_secrets() {
     umask 077
     secret redis.password
+    secret redis-admin.password
+    secret redis-models.password
     secret admin.token
-    hash=$(tr -d '\n' <"$data/admin.token" | sha256sum | cut -d ' ' -f 1)
-    printf 'local editor sha256:%s\n' "$hash" >"$data/admin.tokens"
+    printf 'local editor sha256:%s\n' "$(digest admin.token)" >"$data/admin.tokens"
+    write_users >"$data/redis.acl"
     cat >"$data/redis.conf" <<CONF
 bind 127.0.0.1
 port $redis_port
 dir $data/redis
-requirepass $(cat "$data/redis.password")
+aclfile $data/redis.acl
 appendonly yes
 appendfsync everysec
 save ""
@@ -193,7 +208,7 @@ await() {
 }
 
 redis_cli() {
-    REDISCLI_AUTH=$(cat "$data/redis.password") redis-cli -p "$redis_port" "$@"
+    REDISCLI_AUTH=$(cat "$data/redis.password") redis-cli --user operator -p "$redis_port" "$@"
 }
 
 redis_answers() { [ "$(redis_cli ping)" = PONG ]; }
@@ -201,18 +216,20 @@ probe() { curl -sf -m 2 -o /dev/null "http://$1/readyz"; }
 
 start_all() {
     unset CM_REDIS_PASSWORD CM_REDIS_URL_FILE CM_ADMIN_TOKEN CM_DEMO_KEY
-    export CM_REDIS_URL="redis://127.0.0.1:$redis_port"
-    export CM_REDIS_PASSWORD_FILE="$data/redis.password"
     export CM_ADMIN_TOKENS_FILE="$data/admin.tokens"
     export CM_LISTEN="$listen" CM_TLS_LISTEN="$tls_listen" CM_OPS_LISTEN="$ops"
     export CM_ADMIN_LISTEN="$admin" CM_ADMIN_OPS_LISTEN="$admin_ops"
     export CM_WORKERS="${CM_WORKERS:-2}"
     launch redis redis-server "$data/redis.conf"
     await redis redis_answers
-    # Both programs know the name; each needs a directory of its own.
+    # Both programs know these names; each has a user and a directory of its own.
+    export CM_REDIS_URL="redis://cm-admin@127.0.0.1:$redis_port"
+    export CM_REDIS_PASSWORD_FILE="$data/redis-admin.password"
     export CM_STATE_DIR="$data/admin-state"
     launch cm-admin "$bin/admin/cm-admin"
     await cm-admin probe "$(reach "$admin_ops")"
+    export CM_REDIS_URL="redis://cm-models@127.0.0.1:$redis_port"
+    export CM_REDIS_PASSWORD_FILE="$data/redis-models.password"
     export CM_STATE_DIR="$data/models-state"
     launch cm-models "$bin/services/cm-models"
     await cm-models probe "$(reach "$ops")"
@@ -249,7 +266,7 @@ CM_OPS_URL=http://$(reach "$ops")
 ${CM_TLS_CERT_FILE:+CM_TLS_URL=https://$(reach "$tls_listen")
 }CM_ADMIN_TOKEN=$(cat "$data/admin.token")
 CM_DEMO_KEY=$(cat "$data/demo.key")
-CM_REDIS_URL=redis://:$(cat "$data/redis.password")@127.0.0.1:$redis_port
+CM_REDIS_URL=redis://operator:$(cat "$data/redis.password")@127.0.0.1:$redis_port
 ENV
     mv "$data/local.env.new" "$data/local.env"
 }
@@ -323,5 +340,6 @@ case ${1:-} in
 '') run ;;
 -d) background ;;
 stop) stop ;;
-*) die "usage: sh deploy/local.sh [-d | stop]" ;;
+-h | --help) say "$usage" ;;
+*) die "$usage" ;;
 esac

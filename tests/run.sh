@@ -116,8 +116,8 @@ check headers-compile-alone cmake --build build/asan --target all_verify_interfa
 check layers sh tests/lint/layers.sh
 check format sh tests/lint/format.sh
 check shellcheck sh -c 'git ls-files "*.sh" | xargs shellcheck'
-for extra in tests/lint/readme.sh tests/lint/deploy.sh; do
-    [ -e "$extra" ] && check "$(basename "$extra" .sh)" sh "$extra"
+for lint in readme options deploy; do
+    check "$lint" sh "tests/lint/$lint.sh"
 done
 say 'unit and fault tests'
 run_ctest
