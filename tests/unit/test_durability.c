@@ -118,10 +118,11 @@ static void replicas_that_follow_have_it(void **state)
            (unsigned long long)longest);
 }
 
+// On a busy machine the other one may seem to hang too for a moment.
 static bool is_given_up(void *ctx)
 {
     (void)ctx;
-    return write_and_wait() < 100;
+    return write_and_wait() < 100 && w.last.level == DURABILITY_SOME;
 }
 
 static void one_that_hangs_is_waited_for_only_for_a_while(void **state)
