@@ -192,7 +192,27 @@ bool catalog_plan_ask_references(struct catalog_plan *p, struct write *w,
     return json_object_size(p->refs) > 0;
 }
 
-bool catalog_plan_check(const struct catalog_plan *p, struct write *w, const struct record *records,
+bool catalog_plan_waives(struct write *w, struct buf *why)
+{
+    if (!w->request->dry_run)
+        return false;
+    buf_append_slice(why, buf_slice(&w->problem.detail));
+    problem_fini(&w->problem);
+    return true;
+}
+
+// A dry run is asked for in order to see what it is that would be too much.
+static bool waive(struct catalog_plan *p, struct write *w)
+{
+    struct buf why = {.len = 0};
+    p->too_many = catalog_plan_waives(w, &why);
+    if (p->too_many)
+        json_object_set_new(p->warnings, "", json_stringn(why.ptr, why.len));
+    buf_fini(&why);
+    return p->too_many;
+}
+
+bool catalog_plan_check(struct catalog_plan *p, struct write *w, const struct record *records,
                         size_t count)
 {
     uint64_t unwanted = 0;
@@ -210,7 +230,7 @@ bool catalog_plan_check(const struct catalog_plan *p, struct write *w, const str
                 (unsigned long long)unwanted, count, (unsigned long long)allowed);
     buf_printf(&w->problem.members, ",\"deletes\":%llu,\"max_deletes\":%llu",
                (unsigned long long)unwanted, (unsigned long long)allowed);
-    return false;
+    return waive(p, w);
 }
 
 void catalog_plan_line(json_t *list, const char *id, const char *reason)
@@ -250,7 +270,7 @@ static void write_answer(const struct catalog_plan *p, struct buf *out)
     doc_write(out, skipped);
     buf_append_str(out, ",\"warnings\":");
     doc_write(out, warnings);
-    buf_append_char(out, '}');
+    buf_append_str(out, p->too_many ? ",\"too_many_deletes\":true}" : "}");
     json_decref(skipped);
     json_decref(warnings);
 }
@@ -274,6 +294,7 @@ void catalog_plan_begin(struct catalog_plan *p)
     if (p->items == NULL)
         p->items = xcalloc(p->import.count, sizeof(*p->items));
     p->deleting = 0;
+    p->too_many = false;
     if (p->warnings == NULL || p->revisions == 0) {
         json_decref(p->warnings);
         p->warnings = json_object();

@@ -32,7 +32,8 @@ struct catalog_plan {
     size_t deleted, deleting; // committed; in this attempt
     bool refs_asked;
     json_t *refs;     // object: model to delete -> slot of its references
-    json_t *warnings; // object: model -> why
+    bool too_many;    // deletes; only in a dry run
+    json_t *warnings; // object: model -> why; "" = of all
 };
 
 struct record;
@@ -46,9 +47,11 @@ CM_MUST_CHECK enum write_verdict catalog_plan_make(struct catalog_plan *p, struc
 // catalog as it was read.
 void catalog_plan_begin(struct catalog_plan *p); // each attempt
 CM_MUST_CHECK bool catalog_plan_is_unwanted(const struct catalog_plan *p, struct slice id);
-// False: refused, w->problem is set.
-CM_MUST_CHECK bool catalog_plan_check(const struct catalog_plan *p, struct write *w,
+// False: refused, w->problem is set. A dry run warns instead.
+CM_MUST_CHECK bool catalog_plan_check(struct catalog_plan *p, struct write *w,
                                       const struct record *records, size_t count);
+// True for a dry run: w->problem is no refusal, its detail is appended to why.
+CM_MUST_CHECK bool catalog_plan_waives(struct write *w, struct buf *why);
 // True: it has asked for more, read again.
 CM_MUST_CHECK bool catalog_plan_ask_references(struct catalog_plan *p, struct write *w,
                                                const struct record *records, size_t count);

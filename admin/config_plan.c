@@ -97,7 +97,17 @@ static bool is_unwanted(const struct config_plan *p, struct slice key_id)
     return p->sync && p->doc.has_keys && !config_doc_names_key(&p->doc, key_id);
 }
 
-static bool check_revokes(const struct config_plan *p, struct write *w, const struct present *now)
+static bool waive_revokes(struct config_plan *p, struct write *w)
+{
+    struct buf why = {.len = 0};
+    p->too_many = catalog_plan_waives(w, &why);
+    if (p->too_many)
+        warn(p, "", buf_cstr(&why));
+    buf_fini(&why);
+    return p->too_many;
+}
+
+static bool check_revokes(struct config_plan *p, struct write *w, const struct present *now)
 {
     uint64_t unwanted = 0, allowed = now->key_count * DELETES_PERCENT / 100;
     if (allowed < DELETES_MIN)
@@ -113,7 +123,7 @@ static bool check_revokes(const struct config_plan *p, struct write *w, const st
                 (unsigned long long)unwanted, now->key_count, (unsigned long long)allowed);
     buf_printf(&w->problem.members, ",\"revokes\":%llu,\"max_deletes\":%llu",
                (unsigned long long)unwanted, (unsigned long long)allowed);
-    return false;
+    return waive_revokes(p, w);
 }
 
 // Will there be such a model?
@@ -370,7 +380,7 @@ static void write_answer(struct config_plan *p, struct write *w)
     doc_write(out, skipped);
     buf_append_str(out, ",\"warnings\":");
     doc_write(out, p->warnings);
-    buf_append_char(out, '}');
+    buf_append_str(out, p->too_many || p->catalog.too_many ? ",\"too_many_deletes\":true}" : "}");
     response_set_etag(&w->response, revision);
     w->response.status = 200;
     json_decref(skipped);
@@ -402,6 +412,7 @@ enum write_verdict config_plan_make(struct config_plan *p, struct write *w)
     now.models = models;
     now.keys = keys;
     catalog_plan_begin(&p->catalog);
+    p->too_many = false;
     p->revoking = 0;
     json_decref(p->warnings);
     p->warnings = json_array();

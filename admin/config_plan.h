@@ -34,6 +34,7 @@ struct config_plan {
     bool asked;       // about keys that are not there
     size_t revisions; // committed so far
     size_t revoked, revoking;
+    bool too_many;    // revocations; only in a dry run
     json_t *warnings; // list of {"id","reason"}
 };
 

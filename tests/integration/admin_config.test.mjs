@@ -111,6 +111,16 @@ test('deletes and revocations beyond max_deletes are refused', async () => {
   await stack.must('POST', '/config/apply', { models: Array.from({ length: 12 }, (_, i) => ({ id: `acme/d${i}` })), keys });
   const models = await admin.refused(409, 'too_many_deletes', 'POST', '/config/apply?mode=sync', { models: [] });
   assert.deepEqual([models.json.deletes, models.json.max_deletes], [12, 10]);
+  // The dry run of the same shows which ones, and does nothing.
+  for (const path of ['/config/diff?mode=sync', '/config/apply?mode=sync&dry_run=true']) {
+    const dry = await admin.unchanged('POST', path, { models: [], keys: [] });
+    assert.equal(dry.json.too_many_deletes, true);
+    assert.deepEqual([dry.json.models.deleted, dry.json.keys.revoked], [12, 12]);
+    assert.deepEqual(dry.json.warnings.filter((w) => w.id === null).map((w) => w.reason.replace(/;.*/, '')).sort(),
+      ['It would delete 12 of 12 models', 'It would revoke 12 of 12 keys']);
+    assert.equal(dry.json.diff.filter((d) => d.path.startsWith('/models/acme~1d')).length, 12);
+  }
+  assert.equal('too_many_deletes' in (await stack.must('POST', '/config/diff?mode=sync&max_deletes=12', { models: [], keys: [] })), false);
   const revokes = await admin.refused(409, 'too_many_deletes', 'POST', '/config/apply?mode=sync&max_deletes=11', { keys: [] });
   assert.deepEqual([revokes.json.revokes, revokes.json.max_deletes], [12, 11]);
   assert.equal((await stack.must('POST', '/config/apply?mode=sync&max_deletes=12', { keys: [] })).keys.revoked, 12);

@@ -59,7 +59,10 @@ test('replace deletes what is not mentioned, within max_deletes', async () => {
   assert.equal(problem.max_deletes, 20);
   await refused(409, 'too_many_deletes', '?mode=replace&max_deletes=3', less(4));
   await refused(409, 'too_many_deletes', '?mode=replace&max_deletes=0', less(1));
-  await refused(409, 'too_many_deletes', '?mode=replace&dry_run=true', less(21));
+  // A dry run shows what it is that would be too much.
+  const many = await post('?mode=replace&dry_run=true', less(21));
+  assert.deepEqual([many.status, many.json.deleted, many.json.too_many_deletes, many.json.diff.length], [200, 21, true, 21]);
+  assert.deepEqual(many.json.warnings, [{ id: null, reason: 'It would delete 21 of 200 models; max_deletes is 20.' }]);
   assert.deepEqual((await good('?mode=merge', less(50))).counts, [0, 0, 150, 0]);
   const was = await stack.dump();
   const dry = await post('?mode=replace&dry_run=true', less(20));
