@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // GET /audit: who changed what, newest first. The stream's ids are the revisions,
-// so an entry's id is its revision.
+// so an entry's id is its revision. As with all that is read, the head comes first
+// with each part: what a store that is not ours says of its past is not shown.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,9 +9,8 @@
 #include "admin/api.h"
 #include "admin/api_routes.h"
 #include "admin/paging.h"
-#include "admin/response.h"
+#include "admin/reading.h"
 #include "common/model/doc.h"
-#include "common/store/reply.h"
 
 enum { CHUNK = 200 };
 
@@ -18,6 +18,7 @@ struct walk {
     struct paging paging;
     struct paging_list list;
     uint64_t from; // the next revision to look at
+    size_t slot;
 };
 
 static void walk_fini(void *state)
@@ -29,13 +30,6 @@ static bool fits(const struct query *q, const char *name, const json_t *entry)
 {
     struct slice wanted = query_get(q, name);
     return wanted.ptr == NULL || slice_equal(doc_string(json_object_get(entry, name)), wanted);
-}
-
-// "123-0" -> 123
-static bool parse_stream_id(struct slice id, uint64_t *revision)
-{
-    struct slice rest = id;
-    return slice_parse_u64(slice_take(&rest, '-'), UINT64_MAX, revision);
 }
 
 static void collect(struct request *r, uint64_t revision, struct slice text)
@@ -54,61 +48,38 @@ static void collect(struct request *r, uint64_t revision, struct slice text)
     json_decref(entry);
 }
 
-static void read_chunk(struct request *r);
-
-static void finish(struct request *r)
+// Newest first; a page before an id is read oldest first, away from it.
+static void ask(struct reading *r)
 {
-    struct walk *walk = r->state;
-    struct response out = {.status = 200};
-    paging_write(&out.body, &walk->paging, &walk->list);
-    response_send(r, &out);
+    struct walk *walk = r->request->state;
+    walk->slot = fetch_audit(r->fetch, walk->from, paging_is_backward(&walk->paging), CHUNK);
 }
 
-static void on_chunk(void *ctx, const struct redisReply *reply)
+// False at the end of what there is.
+static bool take_chunk(struct request *r, const struct fetch *f)
 {
-    struct request *r = ctx;
     struct walk *walk = r->state;
-    size_t count = reply == NULL ? 0 : reply_count(reply);
-    if (reply == NULL || reply_is_error(reply)) {
-        response_refuse(r, PROBLEM_STORE_UNAVAILABLE, "Redis does not answer.");
-        return;
-    }
-    bool end = count < CHUNK;
-    for (size_t i = 0; i < count && !paging_is_full(&walk->paging, &walk->list); i++) {
-        const struct redisReply *item = reply_at(reply, i);
-        const struct redisReply *fields = reply_count(item) == 2 ? reply_at(item, 1) : NULL;
+    size_t count = fetch_list_count(f, walk->slot);
+    for (size_t i = 0; i < count && !paging_is_full(&walk->paging, &walk->list); i += 2) {
         uint64_t revision = 0;
-        if (fields == NULL || !parse_stream_id(reply_bytes(reply_at(item, 0)), &revision)) {
-            end = true; // no stream of ours
-            break;
-        }
-        if (reply_count(fields) >= 2)
-            collect(r, revision, reply_bytes(reply_at(fields, 1)));
-        end = end || (revision == 0 && !paging_is_backward(&walk->paging));
+        if (!slice_parse_u64(fetch_list_at(f, walk->slot, i), UINT64_MAX, &revision))
+            return false; // no stream of ours
+        collect(r, revision, fetch_list_at(f, walk->slot, i + 1));
+        if (revision == 0 && !paging_is_backward(&walk->paging))
+            return false;
         walk->from = paging_is_backward(&walk->paging) ? revision + 1 : revision - 1;
     }
-    if (end || paging_is_full(&walk->paging, &walk->list))
-        finish(r);
-    else
-        read_chunk(r);
+    return count == 2 * CHUNK;
 }
 
-// Newest first; a page before an id is read oldest first, away from it.
-static void read_chunk(struct request *r)
+static enum reading_verdict answer(struct reading *r)
 {
-    struct walk *walk = r->state;
-    char from[32], chunk[8];
-    snprintf(from, sizeof(from), "%llu-0", (unsigned long long)walk->from);
-    snprintf(chunk, sizeof(chunk), "%d", CHUNK);
-    bool backward = paging_is_backward(&walk->paging);
-    const struct slice argv[] = {backward ? SLICE_LIT("XRANGE") : SLICE_LIT("XREVRANGE"),
-                                 slice_of(r->api->keyspace->audit),
-                                 slice_of(from),
-                                 backward ? SLICE_LIT("+") : SLICE_LIT("-"),
-                                 SLICE_LIT("COUNT"),
-                                 slice_of(chunk)};
-    if (!redis_command(r->api->redis, CM_ARRAY_LEN(argv), argv, on_chunk, r))
-        response_refuse(r, PROBLEM_STORE_UNAVAILABLE, "Redis is away.");
+    struct walk *walk = r->request->state;
+    bool more = take_chunk(r->request, r->fetch);
+    if (more && !paging_is_full(&walk->paging, &walk->list))
+        return READING_AGAIN;
+    paging_write(&r->response.body, &walk->paging, &walk->list);
+    return READING_DONE;
 }
 
 static bool take_cursor(struct walk *walk, struct problem *problem)
@@ -130,10 +101,11 @@ static bool take_cursor(struct walk *walk, struct problem *problem)
 
 void api_audit_list(struct request *r)
 {
+    static const struct reading_plan plan = {.ask = ask, .answer = answer};
     struct walk *walk = request_state(r, sizeof(*walk), walk_fini);
     struct problem problem = {.code = PROBLEM_NONE};
     if (!paging_take(&walk->paging, &r->query, &problem) || !take_cursor(walk, &problem))
         response_send_problem(r, &problem, SLICE_NONE);
     else
-        read_chunk(r);
+        reading_start(r, &plan);
 }

@@ -24,6 +24,7 @@ enum slot_kind {
     SLOT_LIST,       // an array of strings
     SLOT_LOG_CHANGE, // an XRANGE: field c of its first entry
     SLOT_LOG,        // an XRANGE: revision, change and operations of each entry
+    SLOT_AUDIT,      // the same of the audit trail: revision and text of each entry
     SLOT_NEWEST      // an XREVRANGE: the revision of its first entry
 };
 
@@ -207,6 +208,20 @@ size_t fetch_log(struct fetch *f, uint64_t after, size_t count)
     return ask(f, SLOT_LOG, CM_ARRAY_LEN(argv), argv);
 }
 
+size_t fetch_audit(struct fetch *f, uint64_t from, bool upward, size_t count)
+{
+    char id[32], limit[24];
+    snprintf(id, sizeof(id), "%" PRIu64 "-0", from);
+    snprintf(limit, sizeof(limit), "%zu", count);
+    struct slice argv[] = {upward ? SLICE_LIT("XRANGE") : SLICE_LIT("XREVRANGE"),
+                           slice_of(f->k->audit),
+                           slice_of(id),
+                           upward ? SLICE_LIT("+") : SLICE_LIT("-"),
+                           SLICE_LIT("COUNT"),
+                           slice_of(limit)};
+    return ask(f, SLOT_AUDIT, CM_ARRAY_LEN(argv), argv);
+}
+
 static size_t ask_newest(struct fetch *f, const char *key)
 {
     struct slice argv[] = {SLICE_LIT("XREVRANGE"), slice_of(key),      SLICE_LIT("+"),
@@ -311,6 +326,10 @@ static void take_entries(struct slot *s, const struct redisReply *entries)
         add_found(s, revision_of(entry));
         if (s->kind == SLOT_NEWEST)
             return;
+        if (s->kind == SLOT_AUDIT) {
+            add_found(s, field_of(entry, SLICE_LIT("e")));
+            continue;
+        }
         add_found(s, field_of(entry, SLICE_LIT("c")));
         add_found(s, field_of(entry, SLICE_LIT("o")));
     }
@@ -325,7 +344,7 @@ static void on_slot(void *ctx, const struct redisReply *reply)
         return;
     }
     if (is_usable(f, reply)) {
-        if (s->kind == SLOT_LOG || s->kind == SLOT_NEWEST)
+        if (s->kind == SLOT_LOG || s->kind == SLOT_AUDIT || s->kind == SLOT_NEWEST)
             take_entries(s, reply);
         if (s->kind == SLOT_VALUE && !reply_is_nil(reply))
             add_found(s, reply_bytes(reply));

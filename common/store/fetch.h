@@ -36,6 +36,9 @@ size_t fetch_all_documents(struct fetch *f); // of keys; list: key id, document,
 size_t fetch_head_again(struct fetch *f);    // revision and change after all that was asked before
 // Entries after that revision, oldest first, at most count. list: revision, change, operations, ...
 size_t fetch_log(struct fetch *f, uint64_t after, size_t count);
+// Entries of the audit trail at that revision and beyond: below it, newest first, or
+// upward, oldest first; at most count. list: revision, text, ...
+size_t fetch_audit(struct fetch *f, uint64_t from, bool upward, size_t count);
 // The revision of the newest entry of the log, of the audit trail; none also when
 // something else lives there.
 size_t fetch_newest_log(struct fetch *f);
