@@ -44,7 +44,11 @@ enum row {
     ROW_OPEN,
     ROW_IN_FLIGHT,
     ROW_READY,
-    ROW_SUSPECT,
+    ROW_EMPTY,
+    ROW_FOREIGN,
+    ROW_WENT_BACK,
+    ROW_DIVERGED,
+    ROW_NEWER_FORMAT,
     ROW_REVISION,
     ROW_WORKERS,
     ROW_WAITING,
@@ -62,8 +66,12 @@ static const struct metric rows[ROW_COUNT] = {
     [ROW_OPEN] = {"cm_admin_http_connections", "", METRIC_GAUGE, "Open connections"},
     [ROW_IN_FLIGHT] = {"cm_admin_http_in_flight", "", METRIC_GAUGE, "Requests being answered"},
     [ROW_READY] = {"cm_admin_ready", "", METRIC_GAUGE, "1 when Redis holds our history"},
-    [ROW_SUSPECT] = {"cm_admin_store_suspect", "", METRIC_GAUGE,
-                     "1 while Redis is empty, foreign or lost writes (see /readyz)"},
+    [ROW_EMPTY] = {"cm_admin_store_suspect", "reason=\"empty\"", METRIC_GAUGE,
+                   "1 while Redis does not hold our history, and why"},
+    [ROW_FOREIGN] = {"cm_admin_store_suspect", "reason=\"foreign\"", METRIC_GAUGE, ""},
+    [ROW_WENT_BACK] = {"cm_admin_store_suspect", "reason=\"went_back\"", METRIC_GAUGE, ""},
+    [ROW_DIVERGED] = {"cm_admin_store_suspect", "reason=\"diverged\"", METRIC_GAUGE, ""},
+    [ROW_NEWER_FORMAT] = {"cm_admin_store_suspect", "reason=\"newer_format\"", METRIC_GAUGE, ""},
     [ROW_REVISION] = {"cm_admin_head_revision", "", METRIC_GAUGE, "Revision of the store"},
     [ROW_WORKERS] = {"cm_admin_workers", "", METRIC_GAUGE, "Workers that are counted"},
     [ROW_WAITING] = {"cm_admin_waiting", "", METRIC_GAUGE, "Writes that wait for workers"},
@@ -74,6 +82,7 @@ static const struct metric rows[ROW_COUNT] = {
 static void send_metrics(const struct admin_ops *o, struct call *c)
 {
     const struct server_counters *counters = server_counters(o->api_server);
+    enum guard_reason reason = o->api->guard->reason;
     const uint64_t totals[ROW_COUNT] = {
         [ROW_LEFT] = o->api->answers[0],
         [ROW_2XX] = o->api->answers[2],
@@ -83,7 +92,11 @@ static void send_metrics(const struct admin_ops *o, struct call *c)
         [ROW_OPEN] = counters->open,
         [ROW_IN_FLIGHT] = counters->in_flight,
         [ROW_READY] = is_ready(o),
-        [ROW_SUSPECT] = o->api->guard->reason != GUARD_FINE,
+        [ROW_EMPTY] = reason == GUARD_EMPTY,
+        [ROW_FOREIGN] = reason == GUARD_FOREIGN,
+        [ROW_WENT_BACK] = reason == GUARD_WENT_BACK,
+        [ROW_DIVERGED] = reason == GUARD_DIVERGED,
+        [ROW_NEWER_FORMAT] = reason == GUARD_NEWER_FORMAT,
         [ROW_REVISION] = store_watch_revision(o->watch),
         [ROW_WORKERS] = roster_count(o->roster),
         [ROW_WAITING] = propagation_waiting(o->propagation),

@@ -166,6 +166,7 @@ static void on_ops_drained(void *ctx)
     uv_close((uv_handle_t *)&s->tick, NULL);
     for (size_t i = 0; i < CM_ARRAY_LEN(signals); i++)
         uv_close((uv_handle_t *)&s->signals[i], NULL);
+    store_watch_stop(s->watch);
     if (s->sentinel != NULL)
         sentinel_close(s->sentinel, on_redis_closed, s);
     redis_close(s->data, on_redis_closed, s);

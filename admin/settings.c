@@ -86,7 +86,6 @@ static const struct option options[] = {
      .type = OPTION_UINT,
      .offset = AT(repair_wait_ms),
      .fallback = "3000",
-     .min = 100,
      .max = 600000,
      .unit = "ms",
      .help = "the workers' CM_REPAIR_WAIT_MS: how long lost writes are left to another admin"},

@@ -30,6 +30,7 @@
 
 enum {
     FIRST_WAIT_MS = 3000,
+    FIRST_WORD_MS = FIRST_WAIT_MS + 500, // a start that goes well needs no word before
     READ_EVERY_MS = 200,
     FLEET_EVERY_MS = 1000,
     READ_SOON_MS = 100,
@@ -42,7 +43,10 @@ struct store_watch {
     bool checked;  // Redis' own settings, at least once
     bool reading;  // the head
     bool creating; // the history
-    bool ready;
+    bool ready, stopping;
+    bool told;           // the log has had a verdict,
+    struct buf told_why; // and this one was the last; empty = ready
+    uint64_t met_ms;     // the first answer; 0 = none yet
     uint64_t revision;
     uint64_t next_read_ms, next_check_ms;
     uint64_t listening_since_ms; // 0 = not listening
@@ -76,6 +80,7 @@ void store_watch_destroy(struct store_watch *w)
         return;
     if (w->fetch != NULL)
         fetch_destroy(w->fetch);
+    buf_fini(&w->told_why);
     free(w);
 }
 
@@ -312,14 +317,38 @@ static bool judge_history(struct store_watch *w, const struct head *head, uint64
 
 static void read_head(struct store_watch *w);
 
-static void tell(struct store_watch *w, bool was_ready, const struct problem *problem)
+static void tell_suspect(const struct guard *g, struct slice why)
 {
-    const struct guard *g = w->options.guard;
-    if (was_ready && !w->ready)
-        LOG_WARN("store_not_ready", LOG_CSTR("reason", guard_reason_name(g->reason)),
-                 LOG_STR("why", buf_slice(&problem->detail)));
-    if (!was_ready && w->ready)
+    char known[HEAD_ID_HEX_LEN + 1], found[HEAD_ID_HEX_LEN + 1];
+    bool is_there = g->found_status == HEAD_OK;
+    head_id_hex(g->known.epoch, known);
+    head_id_hex(is_there ? g->found.epoch : 0, found);
+    LOG_WARN("store_not_ready", LOG_CSTR("reason", guard_reason_name(g->reason)),
+             LOG_STR("why", why), LOG_CSTR("known_epoch", known),
+             LOG_U64("known_revision", g->known.revision), LOG_CSTR("found_epoch", found),
+             LOG_U64("found_revision", is_there ? g->found.revision : 0),
+             LOG_CSTR("hint", "GET /admin/v1/fleet shows it; README, Redis lost its data"));
+}
+
+// Each verdict once: a start that goes well says nothing before it is ready, one
+// that does not must not be silent.
+static void tell(struct store_watch *w, const struct problem *problem, uint64_t now_ms)
+{
+    struct slice why = buf_slice(&problem->detail);
+    if (w->met_ms == 0)
+        w->met_ms = now_ms;
+    bool early = !w->told && !w->ready && now_ms - w->met_ms < FIRST_WORD_MS;
+    if (early || (w->told && slice_equal(why, buf_slice(&w->told_why))))
+        return;
+    w->told = true;
+    buf_clear(&w->told_why);
+    buf_append_slice(&w->told_why, why);
+    if (w->ready)
         LOG_INFO("store_ready", LOG_U64("revision", w->revision));
+    else if (problem->code == PROBLEM_STORE_SUSPECT)
+        tell_suspect(w->options.guard, why);
+    else
+        LOG_WARN("store_not_ready", LOG_STR("why", why));
 }
 
 static void judge_head(struct store_watch *w, bool ok, uint64_t now_ms)
@@ -328,7 +357,6 @@ static void judge_head(struct store_watch *w, bool ok, uint64_t now_ms)
     struct guard *g = w->options.guard;
     struct head head = {.revision = 0};
     enum head_status status = ok ? fetch_head(w->fetch, &head) : HEAD_ABSENT;
-    bool was_ready = w->ready;
     if (ok && w->fleet_asked)
         load_fleet(w, now_ms); // before the judgement: who is there is evidence
     if (ok && status == HEAD_OK && !judge_history(w, &head, now_ms)) {
@@ -347,7 +375,7 @@ static void judge_head(struct store_watch *w, bool ok, uint64_t now_ms)
     w->ready = guard_write(g, ok, status, &head, &problem);
     if (w->ready)
         w->revision = head.revision;
-    tell(w, was_ready, &problem);
+    tell(w, &problem, now_ms);
     if (ok && status == HEAD_ABSENT)
         create_if_first(w, now_ms);
     w->next_read_ms = now_ms + (w->ready ? READ_EVERY_MS : READ_SOON_MS);
@@ -358,7 +386,8 @@ static void on_read(void *ctx, bool ok)
 {
     struct store_watch *w = ctx;
     w->reading = false;
-    judge_head(w, ok, clock_boot_ms());
+    if (!w->stopping)
+        judge_head(w, ok, clock_boot_ms());
 }
 
 static void ask_intents(struct store_watch *w)
@@ -414,10 +443,18 @@ void store_watch_on_data(struct store_watch *w, bool up)
     w->good_epoch = 0;
     w->closer = true;
     w->options.guard->looked = false;
-    if (up)
+    if (up) {
         check_settings(w);
-    else
-        w->ready = false;
+        return;
+    }
+    w->ready = false;
+    buf_clear(&w->told_why); // the connection has said it; what comes next is news
+    buf_append_str(&w->told_why, "Redis is away.");
+}
+
+void store_watch_stop(struct store_watch *w)
+{
+    w->stopping = true;
 }
 
 void store_watch_on_subscription(struct store_watch *w, bool up, uint64_t now_ms)

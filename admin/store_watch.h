@@ -32,6 +32,9 @@ struct store_watch;
 CM_MUST_CHECK struct store_watch *store_watch_create(const struct store_watch_options *options);
 // After the connections were closed, so that no answer is outstanding.
 void store_watch_destroy(struct store_watch *w);
+// The connections are about to be closed: answers that end with them say nothing
+// about the store.
+void store_watch_stop(struct store_watch *w);
 void store_watch_on_data(struct store_watch *w, bool up);
 void store_watch_on_subscription(struct store_watch *w, bool up, uint64_t now_ms);
 // At least every 100 ms.

@@ -81,8 +81,9 @@ for (const [name, [reason, strike]] of Object.entries(faults)) {
       assert.equal((await store(stack)).reason, reason);
       const ops = (path) => request(`http://127.0.0.1:${stack.adminOpsPort}`, { path });
       assert.equal((await ops('/readyz')).json.store.reason, reason);
-      assert.match((await ops('/metrics')).text, /^cm_admin_store_suspect 1$/m);
-      for (const [method, path, body] of [['PUT', '/models/a/b', {}], ['GET', '/models'], ['GET', '/config'], ['POST', '/config/apply', {}]]) {
+      const suspected = (await ops('/metrics')).text.match(/^cm_admin_store_suspect\{.* 1$/gm);
+      assert.deepEqual(suspected, [`cm_admin_store_suspect{reason="${reason}"} 1`]);
+      for (const [method, path, body] of [['PUT', '/models/a/b', {}], ['GET', '/models'], ['GET', '/config'], ['GET', '/audit'], ['POST', '/config/apply', {}]]) {
         const refused = await stack.call(method, path, body);
         assert.deepEqual([refused.status, refused.json.code, refused.json.reason], [503, 'store_suspect', reason], `${method} ${path}`);
         assert.ok(refused.headers['retry-after']);

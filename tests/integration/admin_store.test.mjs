@@ -2,7 +2,7 @@
 // The admin and its Redis: the first history, a store that is away, refuses,
 // stalls, is empty or somebody else's; start and stop.
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { RedisProxy } from './support/proxy.mjs';
@@ -211,6 +211,39 @@ test('a store that lost its history, or holds another one, is not written to', (
   assert.equal((await stack.call('GET', '/models')).json.code, 'store_suspect');
 }));
 
+// The restart at three in the morning: nobody has seen the store fit since.
+test('it starts against a store that is not right, and says so', { timeout: 60000 }, () => withStack({}, async (stack) => {
+  const verdicts = () => stack.admin.text().split('\n').filter((line) => /"store_(not_)?ready"/.test(line)).map((line) => JSON.parse(line));
+  const reasons = () => verdicts().map((v) => v.reason ?? v.event);
+  const suspected = async () => (await request(`http://127.0.0.1:${stack.adminOpsPort}`, { path: '/metrics' })).text.match(/^cm_admin_store_suspect\{.* 1$/gm);
+  await stack.must('PUT', '/models/a/b', {});
+  const epoch = await stack.redisCli('HGET', '{cm}:head', 'epoch');
+  await stack.admin.stop();
+  assert.deepEqual(reasons(), ['store_ready'], 'its own end says nothing about the store');
+  rmSync(stack.admin.log);
+  await stack.redisCli('FLUSHALL');
+  const starting = stack.startAdmin();
+  await until('a word about it', () => stack.admin && !stack.admin.exit && reasons().length > 0);
+  const [first] = verdicts();
+  assert.deepEqual([first.event, first.level, first.reason, first.known_epoch, first.known_revision, first.found_revision],
+    ['store_not_ready', 'warn', 'empty', epoch, 1, 0]);
+  assert.match(first.hint, /\/fleet/);
+  assert.deepEqual(await suspected(), ['cm_admin_store_suspect{reason="empty"} 1']);
+  assert.equal((await stack.call('GET', '/audit')).json.code, 'store_suspect');
+  await stack.redisCli('HSET', '{cm}:head', 'format', '1', 'epoch', '00000000000000bb', 'parents', '', 'rev', '7',
+    'change', '00000000000000cc', 'digest', '0'.repeat(32), 'models', '0');
+  await stack.redisCli('XADD', '{cm}:audit', '7-0', 'e', '{"actor":"stranger"}');
+  await until('another reason', () => reasons().length === 2);
+  assert.deepEqual([verdicts()[1].reason, verdicts()[1].found_epoch, verdicts()[1].found_revision], ['foreign', '00000000000000bb', 7]);
+  assert.deepEqual(await suspected(), ['cm_admin_store_suspect{reason="foreign"} 1']);
+  const audit = await stack.call('GET', '/audit');
+  assert.deepEqual([audit.status, audit.json.code], [503, 'store_suspect'], 'a stranger\'s past is not shown');
+  await stack.must('POST', '/store/accept', { epoch: '00000000000000bb', revision: 7 });
+  await starting;
+  await until('ready', () => reasons().length === 3);
+  assert.deepEqual(reasons(), ['empty', 'foreign', 'store_ready']);
+}));
+
 test('it refuses a Redis that may evict, and warns without AOF', { timeout: 30000 }, async () => {
   const stack = await Stack.start({ models: false, admin: false });
   try {
@@ -247,6 +280,7 @@ test('the process: bad settings, second instance, clean stop with work in flight
   await bad({ CM_REDIS_URL: 'rediss://x', CM_REDIS_PREFIX: 'a b', CM_ADMIN_TOKENS_FILE: '/nonexistent', CM_LOG_KEEP: 'x' },
     /CM_REDIS_URL/, /CM_REDIS_PREFIX/, /CM_ADMIN_TOKENS_FILE/, /CM_LOG_KEEP/); // all at once
   await bad({ CM_ADMIN_LISTN: 'x' }, /CM_ADMIN_LISTN/);
+  assert.equal((await run({ ...good, CM_REPAIR_WAIT_MS: '0' }, ['--check-config'])).code, 0, 'as for cm-models');
   await bad({ CM_ADMIN_LISTEN: `127.0.0.1:${stack.adminPort}` }, /cannot_listen.*in use/i);
   const check = await run({ ...good, CM_REDIS_PASSWORD: 'hidden' }, ['--check-config']);
   assert.equal(check.code, 0);
