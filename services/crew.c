@@ -3,7 +3,7 @@
 //
 // A slot holds at most two members, one per block: normally one; two while a
 // roll replaces it. The life of a member: started (no sign of life yet) ->
-// alive (its heartbeat moves) -> dismissed (SIGTERM, with a deadline) or killed
+// alive (its heartbeat moves) -> dismissed (HERITAGE_DISMISS, with a deadline) or killed
 // -> reaped, which folds its counters and empties the block.
 //
 // A member that ends unasked is replaced: at once when it had lived for a while or
@@ -287,7 +287,7 @@ static void dismiss(struct crew *c, unsigned slot, unsigned index, uint64_t dead
     m->dismissed = true;
     m->deadline_ms = deadline_ms;
     shm_block(c->options.shm, slot, index)->deadline_ms = deadline_ms;
-    kill(m->pid, SIGTERM);
+    kill(m->pid, HERITAGE_DISMISS);
 }
 
 static void dismiss_slot(struct crew *c, unsigned slot, uint64_t deadline_ms)

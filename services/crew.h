@@ -38,7 +38,7 @@ void crew_tick(struct crew *c, uint64_t now_ms);
 // at sooner than for heartbeats.
 bool crew_is_settled(const struct crew *c);
 
-// Leaving: nobody is started any more; workers get SIGTERM and must have ended
+// Leaving: nobody is started any more; workers are dismissed and must have ended
 // by then. The ops child is asked separately, after them.
 void crew_dismiss_workers(struct crew *c, uint64_t deadline_ms);
 void crew_dismiss_ops(struct crew *c, uint64_t deadline_ms);

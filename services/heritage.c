@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/close_range.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,8 +20,8 @@
 #include "services/shm.h"
 #include "services/tls_vault.h"
 
-// To be raised with every change of the words or descriptors below.
-enum { HERITAGE_FORMAT = 2, WORDS = 5 };
+// To be raised with every change of the words, descriptors or signals below.
+enum { HERITAGE_FORMAT = 3, WORDS = 5 };
 
 static const char *const role_words[] = {"--worker", "--ops"};
 
@@ -35,7 +34,7 @@ void heritage_id(const struct heritage *h, uint64_t incarnation, char out[HERITA
 
 static void reset_signals(void)
 {
-    static const int ignored[] = {SIGINT, SIGHUP, SIGUSR2, SIGPIPE};
+    static const int ignored[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR2, SIGPIPE};
     sigset_t none;
     for (size_t i = 0; i < CM_ARRAY_LEN(ignored); i++)
         signal(ignored[i], SIG_IGN);

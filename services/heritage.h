@@ -11,16 +11,20 @@
 // than the one that the supervisor is, and one that means something else by it
 // must say so and end. The log level is in the environment, as it is by now.
 //
-// SIGINT, SIGHUP and SIGUSR2 are ignored when it starts: the supervisor decides.
-// It is killed when the supervisor dies.
+// SIGTERM, SIGINT, SIGHUP and SIGUSR2 are ignored when it starts: who ends a service
+// often signals its whole process group or cgroup, and the supervisor alone decides
+// when a child leaves. It says so by HERITAGE_DISMISS, which nobody else sends.
+// A child is killed when the supervisor dies.
 #pragma once
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #include "common/base/util.h"
 
+enum { HERITAGE_DISMISS = SIGUSR1 };
 enum { HERITAGE_ID_MAX = 48, HERITAGE_INSTANCE_LEN = 8, HERITAGE_LAYOUT_MAX = 96 };
 enum {
     HERITAGE_FD_MAPPING = 3,

@@ -10,6 +10,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/http/server.h"
+#include "services/heritage.h"
 #include "services/ops_report.h"
 #include "services/process_stats.h"
 
@@ -28,7 +29,7 @@ struct ops {
     const struct ops_start *start;
     uv_loop_t loop;
     uv_timer_t beat, cut;
-    uv_signal_t term;
+    uv_signal_t dismiss;
     struct server *server;
     unsigned beats;
 };
@@ -116,15 +117,16 @@ static void on_drained(void *ctx)
     struct ops *o = ctx;
     uv_close((uv_handle_t *)&o->beat, NULL);
     uv_close((uv_handle_t *)&o->cut, NULL);
-    uv_close((uv_handle_t *)&o->term, NULL);
+    uv_close((uv_handle_t *)&o->dismiss, NULL);
     uv_stop(&o->loop);
 }
 
-static void on_term(uv_signal_t *signal, int number)
+static void on_dismiss(uv_signal_t *signal, int number)
 {
     (void)number;
-    struct ops *o = CM_CONTAINER_OF(signal, struct ops, term);
-    uv_signal_stop(signal);
+    struct ops *o = CM_CONTAINER_OF(signal, struct ops, dismiss);
+    if (!o->start->block->accepting)
+        return;
     o->start->block->accepting = false;
     uv_timer_start(&o->cut, on_cut, CUT_AFTER_MS, 0);
     server_drain(o->server, on_drained, o);
@@ -135,9 +137,9 @@ static void start_loop(struct ops *o)
     CM_ASSERT(uv_loop_init(&o->loop) == 0);
     uv_timer_init(&o->loop, &o->beat);
     uv_timer_init(&o->loop, &o->cut);
-    uv_signal_init(&o->loop, &o->term);
+    uv_signal_init(&o->loop, &o->dismiss);
     uv_timer_start(&o->beat, on_beat, 0, BEAT_MS);
-    uv_signal_start(&o->term, on_term, SIGTERM);
+    uv_signal_start(&o->dismiss, on_dismiss, HERITAGE_DISMISS);
 }
 
 int ops_run(const struct ops_start *start)

@@ -13,5 +13,5 @@ struct ops_start {
     int listener;
 };
 
-// Serves until SIGTERM. Returns the exit status.
+// Serves until HERITAGE_DISMISS. Returns the exit status.
 int ops_run(const struct ops_start *start);

@@ -28,7 +28,7 @@ struct shm_block {
     _Alignas(64) _Atomic int32_t pid; // supervisor; 0 = vacant
     _Atomic uint64_t incarnation;     // supervisor
     _Atomic uint64_t replaces;     // supervisor: the latest incarnation of the slot that has ended
-    _Atomic uint64_t deadline_ms;  // supervisor, before SIGTERM: boot time by which to have left
+    _Atomic uint64_t deadline_ms;  // supervisor, with its dismissal: boot time to have left by
     _Atomic uint64_t heartbeat_ms; // boot time of the loop's last turn; at least every 500 ms
     _Atomic bool accepting;        // it takes connections from its own slot's socket
     _Atomic bool ready;            // it has a catalog and is not draining

@@ -4,11 +4,14 @@
 //   serving -> lingering: SIGTERM or SIGINT. Not ready at once; everything else
 //   goes on for CM_DRAIN_DELAY_MS, while load balancers look away.
 //   -> workers leaving: our listening sockets are closed, so that the kernel
-//   refuses once the last worker has closed its copies; workers get SIGTERM.
+//   refuses once the last worker has closed its copies; workers are dismissed.
 //   -> ops leaving: no worker is left; the ops child has shown 503 until now.
 //   -> gone. All of it within CM_DRAIN_TIMEOUT_S; who is late is killed, also one
 //   whose loop is stuck, and it counts as a drain all the same. A second SIGTERM
-//   or SIGINT kills everybody at once.
+//   or SIGINT kills everybody at once; not the echo of the first: who signals the
+//   process and then its group means it once.
+//
+// Children ignore all of that: they leave when we say so (heritage.h).
 //
 // SIGHUP reads the certificate and the log level anew, each by itself; both reach
 // the children through shared memory, so they need no signal.
@@ -40,6 +43,7 @@ enum {
     BUSY_TICK_MS = 20,
     OPS_LEAVE_MS = 1000, // at the most; its share of the drain's time is
     OPS_SHARE = 10,      // a tenth, when that is less
+    ECHO_MS = 300,       // the same signal so soon is the same one
     RESERVED_FDS = 64,   // of a worker: log, loop, Redis, the mapping, spare
     LISTEN_OPS_BACKLOG = 64
 };
@@ -61,7 +65,9 @@ struct supervisor {
     enum phase phase;
     uint64_t leave_ms;    // when the delay is over
     uint64_t deadline_ms; // when all must be gone
-    int cut_by;           // the second signal
+    int asked_by;         // the first signal, and when
+    uint64_t asked_ms;
+    int cut_by; // the second
 };
 
 static void fail(const char *what, const char *why)
@@ -265,9 +271,13 @@ static void reload(struct supervisor *s)
 static void on_end_signal(struct supervisor *s, int signal, uint64_t now_ms)
 {
     if (s->phase == SERVING) {
+        s->asked_by = signal;
+        s->asked_ms = now_ms;
         begin_drain(s, now_ms);
         return;
     }
+    if (signal == s->asked_by && now_ms < s->asked_ms + ECHO_MS)
+        return;
     LOG_WARN("drain_cut", LOG_I64("signal", signal));
     s->cut_by = signal;
     crew_kill_all(s->crew);

@@ -7,14 +7,13 @@
 //   beat (50 ms): heartbeat, vacant neighbours, log level, certificate; every
 //   fourth: metrics
 //
-//   serving -> draining: SIGTERM. Not ready, nothing is accepted any more; feed
+//   serving -> draining: dismissed by the supervisor. Not ready, nothing is accepted any more; feed
 //   and acks go on, so that a revocation reaches the last answer too. Shortly
 //   before the deadline what is left is cut.
 //   -> leaving: no connection is left; the feed says bye.
 //   -> left: the loop has nothing more to do and ends.
 #include "services/worker.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -83,7 +82,7 @@ static void on_feed_closed(struct worker *w)
 {
     uv_close((uv_handle_t *)&w->beat, NULL);
     uv_close((uv_handle_t *)&w->cut, NULL);
-    uv_close((uv_handle_t *)&w->term, NULL);
+    uv_close((uv_handle_t *)&w->dismiss, NULL);
     uv_close((uv_handle_t *)&w->turn, NULL);
     uv_stop(&w->loop);
 }
@@ -110,12 +109,14 @@ static uint64_t cut_in_ms(const struct worker *w)
     return deadline > now + CUT_BEFORE_MS ? deadline - now - CUT_BEFORE_MS : 0;
 }
 
-static void on_term(uv_signal_t *signal, int number)
+// The signal stays taken until the end: its default action would be ours.
+static void on_dismiss(uv_signal_t *signal, int number)
 {
     (void)number;
-    struct worker *w = CM_CONTAINER_OF(signal, struct worker, term);
+    struct worker *w = CM_CONTAINER_OF(signal, struct worker, dismiss);
     struct shm_block *b = w->start->block;
-    uv_signal_stop(signal);
+    if (b->draining)
+        return;
     b->draining = true;
     b->ready = false;
     b->accepting = false;
@@ -142,10 +143,10 @@ static void start_loop(struct worker *w)
     CM_ASSERT(uv_loop_init(&w->loop) == 0);
     uv_timer_init(&w->loop, &w->beat);
     uv_timer_init(&w->loop, &w->cut);
-    uv_signal_init(&w->loop, &w->term);
+    uv_signal_init(&w->loop, &w->dismiss);
     uv_prepare_init(&w->loop, &w->turn);
     uv_timer_start(&w->beat, on_beat, 0, NEIGHBOURS_LOOK_MS);
-    uv_signal_start(&w->term, on_term, SIGTERM);
+    uv_signal_start(&w->dismiss, on_dismiss, HERITAGE_DISMISS);
     w->turns.values = w->start->block->metrics;
     uv_prepare_start(&w->turn, on_turn);
 }

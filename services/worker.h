@@ -31,7 +31,7 @@ struct worker_start {
     const struct tls_vault *vault;
 };
 
-// Serves until SIGTERM, then drains: not ready, stops accepting, finishes what is
+// Serves until HERITAGE_DISMISS, then drains: not ready, stops accepting, finishes what is
 // in flight, cuts what is left shortly before block->deadline_ms (0: the
 // settings' drain time from now), says bye. Returns the exit status.
 //

@@ -25,7 +25,7 @@ struct worker {
     uv_loop_t loop;
     uv_timer_t beat, alarm, cut;
     uv_idle_t render;
-    uv_signal_t term;
+    uv_signal_t dismiss;
     uv_prepare_t turn;
     struct turns turns;
     uint64_t beats;

@@ -24,8 +24,8 @@ async function metric(stack, name) {
 
 const alive = (pid) => { try { process.kill(pid, 0); return true; } catch { return false; } };
 
-async function start(env = {}, models = MODELS) {
-  const stack = await Stack.start({ workers: 2, models: false });
+async function start(env = {}, models = MODELS, options = {}) {
+  const stack = await Stack.start({ workers: 2, models: false, ...options });
   stack.options.modelsProgram = join(stack.dir, 'cm-models');
   copyFileSync(join(bin, 'services/cm-models'), stack.options.modelsProgram);
   stack.certificate = makeCertificate(stack.dir, 'localhost');
@@ -121,6 +121,46 @@ test('SIGTERM ends in time and with 0 although a worker is stuck', { timeout: 60
     await stack.stop();
   }
 });
+
+// As systemd and timeout(1) do it: every process of the service is signalled, some twice.
+for (const signal of ['SIGTERM', 'SIGINT']) {
+  test(`${signal} to the whole process group is a drain like any other`, { timeout: 60000 }, async (t) => {
+    const delay = 1500;
+    const stack = await start({ CM_DRAIN_DELAY_MS: String(delay) }, MODELS, { modelsOwnGroup: true });
+    try {
+      const post = 'POST /v1/models HTTP/1.1\r\nHost: x\r\n';
+      const senders = Array.from({ length: 12 }, (_, i) => sender(i % 2 ? stack.tlsPort : stack.port, i % 2 === 1, post, 1000));
+      await until('all to be there', async () => {
+        const { text } = await request(stack.opsUrl, { path: '/metrics' });
+        return [...text.matchAll(/^cm_http_connections\{slot="\d+"\} (\d+)/gm)].reduce((sum, m) => sum + Number(m[1]), 0) >= 12;
+      });
+      await sleep(300);
+      const fleet = async () => (await stack.must('GET', '/fleet')).data;
+      assert.equal((await fleet()).length, 2);
+      const begin = performance.now();
+      stack.models.kill(signal);
+      process.kill(-stack.models.pid, signal);
+      await until('503', async () => (await request(stack.opsUrl, { path: '/readyz' })).json?.draining, 1000);
+      for (let i = 0; i < 10; i++)
+        assert.equal((await stack.get('/v1/models', { authorization: `Bearer ${stack.secret}` })).status, 200);
+      assert.ok(performance.now() - begin < delay, 'too slow a machine to tell');
+      await until('the delay', () => events(stack, 'draining').length === 3); // the supervisor's line and each worker's
+      assert.ok(performance.now() - begin >= delay);
+      for (const made of senders) made.complete();
+      const ends = await Promise.all(senders.map((made) => made.done));
+      assert.deepEqual(ends.map(({ answers }) => answers.map(({ status }) => status)), senders.map(() => [405]));
+      await stack.models.exited;
+      const took = performance.now() - begin;
+      assert.deepEqual(stack.models.exit, { code: 0, signal: null });
+      const ended = events(stack, 'child_ended');
+      assert.deepEqual(ended.map(({ asked, status }) => [asked, status]), Array(3).fill([true, 0]));
+      assert.deepEqual(await fleet(), []); // each has said bye
+      t.diagnostic(`figure ${signal} to the group, CM_DRAIN_DELAY_MS ${delay}: ended after ${(took / 1000).toFixed(2)} s, 12 of 12 requests in flight answered`);
+    } finally {
+      await stack.stop();
+    }
+  });
+}
 
 // Nothing but whole right answers, and pieces of right ones where a client was cut.
 function judge({ kind, answers, rest }, list) {

@@ -43,15 +43,15 @@ export async function until(what, check, ms = 15000) {
   throw new Error(`gave up waiting for ${what}${last ? `: ${last.message}` : ''}`);
 }
 
-// One program; its output goes to <dir>/<name>.log.
+// One program; its output goes to <dir>/<name>.log. ownGroup: it leads a process group.
 export class Program {
-  constructor(dir, name, command, args, env) {
+  constructor(dir, name, command, args, env, ownGroup = false) {
     this.log = join(dir, `${name}.log`);
     this.name = name;
     const fd = openSync(this.log, 'a');
     const inherited = Object.fromEntries(
       Object.entries(process.env).filter(([key]) => !key.startsWith('CM_')));
-    this.child = spawn(command, args, { stdio: ['ignore', fd, fd], env: { ...inherited, ...env } });
+    this.child = spawn(command, args, { stdio: ['ignore', fd, fd], env: { ...inherited, ...env }, detached: ownGroup });
     closeSync(fd);
     this.exited = new Promise((done) => {
       this.child.once('exit', (code, signal) => {
@@ -106,7 +106,7 @@ export function request(url, { method = 'GET', path = '', headers = {}, body, ag
 
 export class Stack {
   // options: workers, models (false: no cm-models), env, adminEnv, modelsEnv,
-  // modelsProgram (a path in place of the one that was built).
+  // modelsProgram (a path in place of the one that was built), modelsOwnGroup.
   static async start(options = {}) {
     const stack = new this();
     stack.options = options;
@@ -124,8 +124,8 @@ export class Stack {
     return stack;
   }
 
-  program(name, command, args, env) {
-    const started = new Program(this.dir, name, command, args, env);
+  program(name, command, args, env, ownGroup) {
+    const started = new Program(this.dir, name, command, args, env, ownGroup);
     this.programs.push(started);
     return started;
   }
@@ -180,7 +180,7 @@ export class Stack {
       CM_WORKERS: String(this.options.workers ?? 2),
       ...this.storeEnv(),
       ...this.options.modelsEnv,
-    });
+    }, this.options.modelsOwnGroup);
     if (this.options.awaitReady !== false) await this.ready(this.models, this.opsPort);
   }
 
