@@ -53,9 +53,12 @@ async function kept(stack, dir, revision) {
   }, 30000);
 }
 
+// Its children go with it, a moment later; until then the ports are theirs.
 async function killModels(stack) {
-  stack.models.kill('SIGKILL'); // its children go with it
+  stack.models.kill('SIGKILL');
   await stack.models.exited;
+  const refused = (url) => request(url, { path: '/' }).then(() => false, (e) => e.code === 'ECONNREFUSED');
+  for (const url of [stack.url, stack.opsUrl]) await until('its children gone', () => refused(url));
 }
 
 test('a fresh process is ready from disk with 10,000 models and Redis down', async (t) => {
