@@ -6,8 +6,9 @@
 #   sh deploy/local.sh stop   ends what runs in CM_DATA_DIR
 #
 # Everything that it keeps lies in CM_DATA_DIR (default .local): Redis' append-only
-# file, logs, pids, the admin token, the demo key and local.env. A second start
-# finds them there. It does not restart a Redis that dies.
+# file, the programs' state directories (instead of CM_STATE_DIR), logs, pids, the
+# admin token, the demo key and local.env. A second start finds them there. It does
+# not restart a Redis that dies.
 #
 # CM_TLS_CERT_FILE and CM_TLS_KEY_FILE turn TLS on, on CM_TLS_LISTEN; where that is
 # set without them, a certificate for localhost is made.
@@ -187,9 +188,11 @@ prepare_tls() {
 
 # --- starting
 
+# Its log begins anew, so that its end tells of this start; the last one's is kept.
 launch() {
     name=$1
     shift
+    [ ! -e "$data/log/$name.log" ] || mv "$data/log/$name.log" "$data/log/$name.log.1"
     setsid "$@" </dev/null >>"$data/log/$name.log" 2>&1 9>&- &
     remember "$name" $!
 }
@@ -211,7 +214,8 @@ redis_cli() {
     REDISCLI_AUTH=$(cat "$data/redis.password") redis-cli --user operator -p "$redis_port" "$@"
 }
 
-redis_answers() { [ "$(redis_cli ping)" = PONG ]; }
+# Ours, and not another one on that port.
+redis_answers() { redis_cli info server | tr -d '\r' | grep -qx "process_id:$(running redis)"; }
 probe() { curl -sf -m 2 -o /dev/null "http://$1/readyz"; }
 
 start_all() {
@@ -263,6 +267,7 @@ write_env() {
 CM_URL=http://$(reach "$listen")
 CM_ADMIN_URL=http://$(reach "$admin")
 CM_OPS_URL=http://$(reach "$ops")
+CM_ADMIN_OPS_URL=http://$(reach "$admin_ops")
 ${CM_TLS_CERT_FILE:+CM_TLS_URL=https://$(reach "$tls_listen")
 }CM_ADMIN_TOKEN=$(cat "$data/admin.token")
 CM_DEMO_KEY=$(cat "$data/demo.key")

@@ -17,7 +17,7 @@ const char *const known_names[] = {
     "CM_ADMIN_LISTEN", "CM_ADMIN_MAX_BODY", "CM_ADMIN_OPS_LISTEN", "CM_ADMIN_TOKENS_FILE",
     "CM_LOG_KEEP",
     // deploy/local.sh and what it writes
-    "CM_ADMIN_TOKEN", "CM_ADMIN_URL", "CM_DATA_DIR", "CM_DEMO_KEY", "CM_OPS_URL", "CM_REDIS_PORT",
-    "CM_TLS_URL", "CM_URL"};
+    "CM_ADMIN_OPS_URL", "CM_ADMIN_TOKEN", "CM_ADMIN_URL", "CM_DATA_DIR", "CM_DEMO_KEY",
+    "CM_OPS_URL", "CM_REDIS_PORT", "CM_TLS_URL", "CM_URL"};
 
 const size_t known_names_count = CM_ARRAY_LEN(known_names);
