@@ -4,6 +4,7 @@
 // these, so that the end of a file that a crash left behind is seen for what it
 // is; everything before it is good, because nothing is ever overwritten.
 //
+//   S  store    prefix and database that it is about, first in each file
 //   N  note     epoch, revision, change, parents
 //   I  intent   epoch, revision, change, previous change, image
 //   D  done     change
@@ -21,11 +22,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/base/log.h"
+#include "common/base/state_dir.h"
 #include "common/model/secret.h"
 
 enum {
@@ -40,7 +41,11 @@ static const char *const names[FILES] = {"journal", "journal.1"};
 static const char magic[] = "cm-journal 1\n";
 
 struct journal {
-    int dir_fd, lock_fd, fd[FILES];
+    struct state_dir dir;
+    int lock_fd, fd[FILES];
+    const char *store;
+    bool named;    // a record says that it is of our store,
+    bool foreign;  // or of another one
     uint64_t size; // of the current file
     bool behind;   // something was written and not synced
     bool failed;   // a sync failed: nothing is written before one succeeds
@@ -124,6 +129,10 @@ static bool learn(struct journal *j, unsigned file, uint64_t at, char kind, stru
     struct journal_entry e = {.state = JOURNAL_INTENDED, .file = file}, *known;
     uint64_t change;
     switch (kind) {
+    case 'S':
+        j->named = true;
+        j->foreign = j->foreign || !slice_equal(bytes, slice_of(j->store));
+        return true;
     case 'N':
         if (!take_u64(&rest, &h.epoch) || !take_u64(&rest, &h.revision) ||
             !take_u64(&rest, &h.change) || !take_parents(&rest, &h))
@@ -281,20 +290,21 @@ static bool sync_now(struct journal *j)
     return true;
 }
 
-static bool open_current(struct journal *j)
+// False with errno set.
+static bool open_file(struct journal *j, unsigned file, bool make)
 {
-    j->fd[CURRENT] =
-        openat(j->dir_fd, names[CURRENT], O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    return j->fd[CURRENT] >= 0;
+    int fd = state_dir_edit(&j->dir, names[file], make);
+    j->fd[file] = fd < 0 ? -1 : fd;
+    errno = fd < 0 ? -fd : errno;
+    return fd >= 0;
 }
 
 static bool begin_file(struct journal *j)
 {
     bool good = ftruncate(j->fd[CURRENT], 0) == 0 &&
-                write_all(j->fd[CURRENT], 0, slice_make(magic, sizeof(magic) - 1)) &&
-                fdatasync(j->fd[CURRENT]) == 0 && fsync(j->dir_fd) == 0;
+                write_all(j->fd[CURRENT], 0, slice_make(magic, sizeof(magic) - 1));
     j->size = sizeof(magic) - 1;
-    return good;
+    return good && append(j, 'S', slice_of(j->store)) && sync_now(j) && fsync(j->dir.fd) == 0;
 }
 
 // The entries of the file that goes are forgotten.
@@ -315,13 +325,13 @@ static void shift_entries(struct journal *j)
 static bool rotate(struct journal *j)
 {
     struct head position = j->position;
-    if (!sync_now(j) || renameat(j->dir_fd, names[CURRENT], j->dir_fd, names[PREVIOUS]) != 0)
+    if (!sync_now(j) || renameat(j->dir.fd, names[CURRENT], j->dir.fd, names[PREVIOUS]) != 0)
         return false;
     if (j->fd[PREVIOUS] >= 0)
         close(j->fd[PREVIOUS]);
     j->fd[PREVIOUS] = j->fd[CURRENT];
     shift_entries(j);
-    if (open_current(j) && begin_file(j) && journal_note(j, &position))
+    if (open_file(j, CURRENT, true) && begin_file(j) && journal_note(j, &position))
         return true;
     LOG_ERROR("journal_not_rotated", LOG_CSTR("why", strerror(errno)));
     return false;
@@ -438,39 +448,60 @@ bool journal_image(const struct journal *j, size_t i, struct buf *out)
 
 // --- opening
 
-static bool take_lock(struct journal *j, struct buf *why)
+static const char *reason_of(int error)
 {
-    j->lock_fd = openat(j->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (j->lock_fd >= 0 && flock(j->lock_fd, LOCK_EX | LOCK_NB) == 0)
+    switch (error) {
+    case EPERM:
+        return "it must be ours, and no other user may write to it";
+    case ELOOP:
+        return "it is no directory";
+    default:
+        return strerror(error);
+    }
+}
+
+static bool open_dir(struct journal *j, const char *path, struct buf *why)
+{
+    int error = state_dir_open(&j->dir, path);
+    if (error == 0)
+        j->lock_fd = state_dir_lock(&j->dir, "lock");
+    if (error == 0 && j->lock_fd >= 0)
         return true;
-    if (j->lock_fd >= 0 && errno == EWOULDBLOCK)
+    if (error == 0 && j->lock_fd == -EWOULDBLOCK)
         buf_append_str(why, "another process has it; each admin needs a directory of its own");
+    else
+        buf_append_str(why, reason_of(error != 0 ? -error : -j->lock_fd));
     return false;
 }
 
-static bool open_files(struct journal *j, const char *dir, struct buf *why)
+static bool check_store(const struct journal *j, struct buf *why)
 {
-    if (mkdir(dir, 0700) != 0 && errno != EEXIST)
-        return false;
-    j->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (j->dir_fd < 0 || !take_lock(j, why))
-        return false;
-    j->fd[PREVIOUS] = openat(j->dir_fd, names[PREVIOUS], O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (j->fd[PREVIOUS] >= 0 ? !read_file(j, PREVIOUS, why) : errno != ENOENT)
-        return false;
-    if (!open_current(j) || !read_file(j, CURRENT, why))
-        return false;
-    return j->size > 0 || begin_file(j);
+    if (j->foreign)
+        buf_append_str(why, "it is the journal of another prefix or database: name another "
+                            "directory, or put CM_REDIS_PREFIX and CM_REDIS_URL right");
+    return !j->foreign;
 }
 
-struct journal *journal_open(const char *dir, struct buf *why)
+static bool open_files(struct journal *j, struct buf *why)
+{
+    if (open_file(j, PREVIOUS, false) ? !read_file(j, PREVIOUS, why) : errno != ENOENT)
+        return false;
+    if (!open_file(j, CURRENT, true) || !read_file(j, CURRENT, why) || !check_store(j, why))
+        return false;
+    if (j->size == 0)
+        return begin_file(j);
+    return j->named || (append(j, 'S', slice_of(j->store)) && sync_now(j));
+}
+
+struct journal *journal_open(const char *dir, const char *store, struct buf *why)
 {
     struct journal *j = xcalloc(1, sizeof(*j));
-    j->dir_fd = j->lock_fd = j->fd[CURRENT] = j->fd[PREVIOUS] = -1;
-    if (open_files(j, dir, why))
+    j->dir.fd = j->lock_fd = j->fd[CURRENT] = j->fd[PREVIOUS] = -1;
+    j->store = store;
+    if (open_dir(j, dir, why) && open_files(j, why))
         return j;
     if (why->len == 0)
-        buf_append_str(why, strerror(errno));
+        buf_append_str(why, reason_of(errno));
     journal_close(j);
     return NULL;
 }
@@ -484,8 +515,7 @@ void journal_close(struct journal *j)
             close(j->fd[i]);
     if (j->lock_fd >= 0)
         close(j->lock_fd);
-    if (j->dir_fd >= 0)
-        close(j->dir_fd);
+    state_dir_close(&j->dir);
     free(j->entries);
     free(j);
 }

@@ -28,10 +28,11 @@ struct journal_entry {
 
 struct journal;
 
-// Opens or creates it in dir, and takes the lock on it: two processes never share
-// one. What cannot be read at the end (a write that a crash
-// cut) is cut off, with a line in the log. NULL with a reason in *why.
-CM_MUST_CHECK struct journal *journal_open(const char *dir, struct buf *why);
+// Opens or creates it in dir, which must be ours alone (state_dir.h), and takes the lock
+// on it: two processes never share one. store names what the journal is about (kept by
+// pointer); one of another store is refused. What cannot be read at the end (a write
+// that a crash cut) is cut off, with a line in the log. NULL with a reason in *why.
+CM_MUST_CHECK struct journal *journal_open(const char *dir, const char *store, struct buf *why);
 void journal_close(struct journal *j); // NULL is fine
 
 // No history was ever seen from here.

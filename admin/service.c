@@ -408,7 +408,7 @@ static bool open_journal(struct service *s)
                                                 "loses stay lost"));
         return true;
     }
-    s->journal = journal_open(s->settings->state_dir, &why);
+    s->journal = journal_open(s->settings->state_dir, s->keyspace.bell, &why);
     if (s->journal == NULL)
         LOG_ERROR("cannot_start", LOG_CSTR("option", "CM_STATE_DIR"),
                   LOG_CSTR("directory", s->settings->state_dir), LOG_STR("why", buf_slice(&why)));

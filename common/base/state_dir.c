@@ -130,6 +130,11 @@ int state_dir_append_to(const struct state_dir *d, const char *name, bool fresh)
     return close_with(fd, -errno);
 }
 
+int state_dir_edit(const struct state_dir *d, const char *name, bool make)
+{
+    return open_own(d, name, O_RDWR | (make ? O_CREAT : 0));
+}
+
 int state_dir_cut(const struct state_dir *d, const char *name, size_t size)
 {
     int fd = open_own(d, name, O_WRONLY);

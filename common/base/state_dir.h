@@ -38,6 +38,9 @@ CM_MUST_CHECK int state_dir_install(const struct state_dir *d, const char *name)
 // A file of ours (0600) to be written from its end on; made if need be, emptied
 // with `fresh`. A descriptor or a negative errno.
 CM_MUST_CHECK int state_dir_append_to(const struct state_dir *d, const char *name, bool fresh);
+// A file of ours to be read and written anywhere; made (0600) with `make`, else it has
+// to be there. A descriptor or a negative errno (-ENOENT).
+CM_MUST_CHECK int state_dir_edit(const struct state_dir *d, const char *name, bool make);
 // Cuts a file of ours to that size. 0 or a negative errno.
 CM_MUST_CHECK int state_dir_cut(const struct state_dir *d, const char *name, size_t size);
 // Writes all of it. 0 or a negative errno.

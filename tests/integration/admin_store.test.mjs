@@ -2,7 +2,7 @@
 // The admin and its Redis: the first history, a store that is away, refuses,
 // stalls, is empty or somebody else's; start and stop.
 import assert from 'node:assert/strict';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { RedisProxy } from './support/proxy.mjs';
@@ -26,7 +26,8 @@ test('the first history is made after three silent seconds, not while a worker h
   try {
     stack.adminPort = await freePort();
     stack.adminOpsPort = await freePort();
-    const speaker = setInterval(() => stack.redisCli('PUBLISH', '{cm}:0:ack', ack()), 200);
+    const said = [];
+    const speaker = setInterval(() => said.push(stack.redisCli('PUBLISH', '{cm}:0:ack', ack())), 200);
     const starting = stack.startAdmin().catch((error) => error);
     await sleep(4500);
     assert.equal(await stack.redisCli('EXISTS', '{cm}:head'), '0');
@@ -36,6 +37,7 @@ test('the first history is made after three silent seconds, not while a worker h
     assert.ok(answer.headers['retry-after']);
     assert.equal(await ready(stack), 503);
     clearInterval(speaker);
+    await Promise.all(said); // none comes after it was forgotten
     assert.equal((await stack.call('DELETE', '/fleet/x-0-1')).status, 204);
     // A worker that never had a catalog is no reason to wait.
     const waiting = setInterval(() => stack.redisCli('PUBLISH', '{cm}:0:ack', ack({ id: 'y-0-1', epoch: '', revision: 0, state: 'empty' })), 200);
@@ -282,6 +284,14 @@ test('the process: bad settings, second instance, clean stop with work in flight
   await bad({ CM_ADMIN_LISTN: 'x' }, /CM_ADMIN_LISTN/);
   assert.equal((await run({ ...good, CM_REPAIR_WAIT_MS: '0' }, ['--check-config'])).code, 0, 'as for cm-models');
   await bad({ CM_ADMIN_LISTEN: `127.0.0.1:${stack.adminPort}` }, /cannot_listen.*in use/i);
+  // A state directory that is not ours alone, and the journal of another store.
+  const state = join(stack.dir, 'state');
+  mkdirSync(state);
+  chmodSync(state, 0o777);
+  await bad({ CM_STATE_DIR: state }, /"cannot_start".*"CM_STATE_DIR".*no other user may write to it/);
+  await stack.admin.stop();
+  await bad({ CM_STATE_DIR: stack.adminState, CM_REDIS_PREFIX: 'other' }, /"cannot_start".*"CM_STATE_DIR".*another prefix or database/);
+  await stack.startAdmin();
   const check = await run({ ...good, CM_REDIS_PASSWORD: 'hidden' }, ['--check-config']);
   assert.equal(check.code, 0);
   assert.match(check.text, /CM_REDIS_PASSWORD=\*\*\*/);

@@ -29,7 +29,7 @@ static struct journal *reopen(struct journal *j)
 {
     struct buf why = {.len = 0};
     journal_close(j);
-    j = journal_open(dir, &why);
+    j = journal_open(dir, "store", &why);
     assert_non_null(j);
     buf_fini(&why);
     return j;
@@ -131,7 +131,7 @@ static void a_flipped_byte_is_seen(void **state)
         assert_int_equal(pwrite(fd, bytes, (size_t)size, 0), size);
         assert_int_equal(pwrite(fd, &flipped, 1, at), 1);
         buf_clear(&why);
-        j = journal_open(dir, &why);
+        j = journal_open(dir, "store", &why);
         if (j == NULL) { // no journal of ours
             assert_true(at < 13);
             continue;
@@ -183,10 +183,64 @@ static void two_processes_never_share_it(void **state)
     (void)state;
     clean();
     struct journal *j = reopen(NULL);
-    assert_null(journal_open(dir, &why));
+    assert_null(journal_open(dir, "store", &why));
     assert_true(slice_contains_nocase(buf_slice(&why), SLICE_LIT("another process")));
     journal_close(j);
     buf_fini(&why);
+}
+
+static bool is_refused(const char *where, const char *store, const char *reason)
+{
+    struct buf why = {.len = 0};
+    struct journal *j = journal_open(where, store, &why);
+    bool refused = j == NULL && slice_contains_nocase(buf_slice(&why), slice_of(reason));
+    if (!refused)
+        print_error("%s: %.*s\n", where, SLICE_FMT(buf_slice(&why)));
+    journal_close(j);
+    buf_fini(&why);
+    return refused;
+}
+
+// It would be held against a store that it says nothing about.
+static void the_journal_of_another_store_is_refused(void **state)
+{
+    struct buf big = {.len = 0};
+    (void)state;
+    clean();
+    struct journal *j = reopen(NULL);
+    write_one(j, 1, JOURNAL_DONE, SLICE_LIT("one"));
+    journal_close(j);
+    assert_true(is_refused(dir, "other", "another prefix or database"));
+    j = reopen(NULL);
+    assert_int_equal(journal_count(j), 1);
+    for (size_t i = 0; i < 9 << 20; i++)
+        buf_append_char(&big, 'x');
+    for (uint64_t r = 2; r <= 4; r++) // the file that named it first is gone
+        write_one(j, r, JOURNAL_DONE, buf_slice(&big));
+    journal_close(j);
+    assert_true(is_refused(dir, "other", "another prefix or database"));
+    journal_close(reopen(NULL));
+    buf_fini(&big);
+}
+
+static void a_directory_that_others_may_write_to_is_refused(void **state)
+{
+    char link[64];
+    (void)state;
+    clean();
+    journal_close(reopen(NULL));
+    assert_int_equal(chmod(dir, 0777), 0);
+    assert_true(is_refused(dir, "store", "no other user may write to it"));
+    assert_int_equal(chmod(dir, 0700), 0);
+    snprintf(link, sizeof(link), "%s-link", dir);
+    assert_int_equal(symlink(dir, link), 0);
+    assert_true(is_refused(link, "store", "no directory"));
+    assert_int_equal(unlink(link), 0);
+    snprintf(path, sizeof(path), "%s/journal", dir);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(symlink("/etc/hostname", path), 0);
+    assert_true(is_refused(dir, "store", ""));
+    clean();
 }
 
 int main(void)
@@ -197,6 +251,8 @@ int main(void)
         cmocka_unit_test(a_flipped_byte_is_seen),
         cmocka_unit_test(it_keeps_the_newest_writes),
         cmocka_unit_test(two_processes_never_share_it),
+        cmocka_unit_test(the_journal_of_another_store_is_refused),
+        cmocka_unit_test(a_directory_that_others_may_write_to_is_refused),
     };
     assert_non_null(mkdtemp(dir));
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

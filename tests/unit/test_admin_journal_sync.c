@@ -51,7 +51,7 @@ static void on_synced(void *ctx)
 static void world_init(struct world *w, uv_loop_t *loop)
 {
     struct buf why = {.len = 0};
-    w->journal = journal_open(dir, &why);
+    w->journal = journal_open(dir, "store", &why);
     assert_non_null(w->journal);
     w->sync = journal_sync_create(loop, w->journal);
     buf_fini(&why);

@@ -123,6 +123,7 @@ static void appending_and_cutting(void **state)
     close(fd);
     expect_file("log", "");
     assert_int_equal(state_dir_cut(&dir, "none", 0), -ENOENT);
+    assert_int_equal(state_dir_edit(&dir, "none", false), -ENOENT);
 }
 
 static void a_full_disk_leaves_what_was_there(void **state)
