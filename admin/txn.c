@@ -6,6 +6,11 @@
 //      ^                  |  |
 //      +---- conflict ----+  +-- no answer --> LOOKING
 //
+// The next in the queue asks right behind a commit: Redis answers in order, so what
+// it gets is as new as if it had waited for that answer, and a write costs one round
+// trip instead of two. Should its answers come before its turn (the commit was not
+// made), they are dropped, and it asks anew.
+//
 // LOOKING settles what a lost answer means. When Redis is back, the log tells:
 //   - our change at our revision: it was done;
 //   - another change there: it can never be done any more; plan again;
@@ -76,6 +81,7 @@ uint64_t txn_queue_pending(const struct txn_queue *q)
 }
 
 static void read_store(struct txn *t);
+static void ask_store(struct txn *t);
 static void send_commit(struct txn *t);
 
 static void drop_fetch(struct txn *t)
@@ -123,6 +129,10 @@ static void on_read(void *ctx, bool ok)
     struct txn *t = ctx;
     struct head head = {.format = 0};
     enum head_status status = ok ? fetch_head(t->fetch, &head) : HEAD_ABSENT;
+    if (t->queue->first != t) { // it read ahead, and the one before it is not done
+        drop_fetch(t);
+        return;
+    }
     if (t->hooks->unguarded && !ok) {
         fail(t, "Redis does not answer, or holds something else where our records belong.");
         return;
@@ -189,6 +199,20 @@ static void act_on_plan(struct txn *t, enum txn_verdict verdict)
 static void read_store(struct txn *t)
 {
     drop_fetch(t);
+    ask_store(t);
+}
+
+// t's commit is on its way, and nothing more will be asked for t: the next one's turn.
+// (A repair has to see the journal as well, as the commit leaves it.)
+static void read_behind(struct txn *t)
+{
+    struct txn *next = t->state == TXN_COMMITTING && !t->more ? t->next : NULL;
+    if (next != NULL && next->fetch == NULL && !next->hooks->unguarded)
+        ask_store(next);
+}
+
+static void ask_store(struct txn *t)
+{
     t->state = TXN_READING;
     t->fetch = fetch_create(t->queue->options.redis, t->queue->options.keyspace);
     t->hooks->ask(t->ctx, t->fetch);
@@ -281,6 +305,7 @@ static void send_commit(struct txn *t)
     const struct txn_queue_options *o = &t->queue->options;
     t->state = TXN_COMMITTING;
     commit_send(t->commit, o->redis, o->log_keep, o->log_keep_bytes, on_commit, t);
+    read_behind(t);
 }
 
 // What the log says about our change; see the essay above.
@@ -345,4 +370,6 @@ void txn_start(struct txn_queue *q, const struct txn_hooks *hooks, void *ctx)
     q->last = &t->next;
     if (q->first == t)
         read_store(t);
+    else if (q->first->next == t)
+        read_behind(q->first);
 }

@@ -10,6 +10,8 @@
 // that brought the write's answer: another one may lead to another master by now,
 // whose replicas all have what it has and not what we wrote.
 //
+// Where no replica is connected, the first one is all that there is to know.
+//
 // WAIT stops its connection until it is over. Therefore it waits only for replicas
 // that were heard within REPLICATION_LAG_MAX_S: one that hangs makes writes slower
 // for that long, not for as long as it hangs. And therefore there is one round at a
@@ -144,6 +146,12 @@ static void on_before(void *ctx, const struct redisReply *reply)
     if (!is_text(reply) || !replication_parse(reply_bytes(reply), &d->before) ||
         redis_room(d->r) < 2) {
         give_up(d);
+        return;
+    }
+    if (d->before.master && d->before.replicas == 0) { // nobody to wait for
+        struct durability_answer alone = {.known = true, .replicas = known_replicas(d, 0)};
+        alone.level = level_of(&alone);
+        finish_round(d, &alone);
         return;
     }
     snprintf(count, sizeof(count), "%zu", d->before.good);

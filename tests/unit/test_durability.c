@@ -2,11 +2,12 @@
 // A real master with two real replicas, which are stopped and killed.
 #include "common/store/durability.h"
 
+#include <hiredis/hiredis.h>
+#include <stdio.h>
 #include <string.h>
 
-#include <stdio.h>
-
 #include "common/base/clock.h"
+#include "common/store/reply.h"
 #include "tests/support/fake_redis.h"
 #include "tests/support/loop_fixture.h"
 #include "tests/support/redis_fixture.h"
@@ -169,8 +170,14 @@ static void without_replicas_it_is_local(void **state)
         redis_fixture_kill(&w.replicas[i].server);
     while (redis_fixture_integer(&w.master, "WAIT 1 1") != 0)
         loop_run_for(w.loop, 20);
+    redis_fixture_do(&w.master, "CONFIG RESETSTAT");
     assert_true(write_and_wait() < 400);
     expect("local", 0, 0);
+    // Nobody is waited for, and nothing is asked twice.
+    struct redisReply *stats = redis_fixture_command(&w.master, "INFO commandstats");
+    assert_false(slice_contains_nocase(reply_bytes(stats), SLICE_LIT("cmdstat_wait:")));
+    assert_true(slice_contains_nocase(reply_bytes(stats), SLICE_LIT("cmdstat_info:calls=1,")));
+    freeReplyObject(stats);
 }
 
 static void all_who_come_during_a_round_share_the_next(void **state)
