@@ -24,7 +24,9 @@
 
 static void add_cors(const struct models_api *api, const struct call *c, struct reply *r)
 {
-    struct slice allow = cors_allow(&api->cors, call_header(c, SLICE_LIT("origin")));
+    struct slice origin =
+        cors_varies(&api->cors) ? call_header(c, SLICE_LIT("origin")) : SLICE_NONE;
+    struct slice allow = cors_allow(&api->cors, origin);
     if (allow.len > 0)
         reply_add_header(r, SLICE_LIT("access-control-allow-origin"), allow);
     reply_add_header(r, SLICE_LIT("access-control-expose-headers"),
@@ -182,17 +184,16 @@ static void send_model(const struct models_api *api, struct call *c, const struc
 }
 
 static void send_verdict(const struct models_api *api, struct call *c, enum key_verdict verdict,
-                         struct key_entry *e)
+                         struct key_entry *e, const struct public_path *path)
 {
-    struct public_path path = public_path_read(call_method(c), call_path(c));
     if (verdict == KEY_REFUSED)
         send_error(api, c, PUBLIC_INVALID_KEY, SLICE_NONE);
     else if (verdict != KEY_GRANTED)
         send_error(api, c, PUBLIC_INTERNAL, SLICE_NONE);
-    else if (path.route == PUBLIC_ROUTE_LIST)
+    else if (path->route == PUBLIC_ROUTE_LIST)
         send_list(api, c, e);
     else
-        send_model(api, c, e, path.name);
+        send_model(api, c, e, path->name);
 }
 
 // -- waiting for the gate ---------------------------------------------------
@@ -207,8 +208,10 @@ static void on_verdict(struct key_question *q, enum key_verdict verdict, struct 
 {
     struct pending *p = CM_CONTAINER_OF(q, struct pending, question);
     struct call *c = deferred_call(p->deferred);
-    if (c != NULL)
-        send_verdict(p->api, c, verdict, e);
+    if (c != NULL) {
+        struct public_path path = public_path_read(call_method(c), call_path(c));
+        send_verdict(p->api, c, verdict, e, &path);
+    }
     deferred_release(p->deferred);
     free(p);
 }
@@ -229,7 +232,8 @@ static void wait_for_verdict(const struct models_api *api, struct call *c,
     }
 }
 
-static void answer_secret(const struct models_api *api, struct call *c, struct slice secret)
+static void answer_secret(const struct models_api *api, struct call *c, struct slice secret,
+                          const struct public_path *path)
 {
     struct secret_digest digest;
     struct key_entry *e;
@@ -238,18 +242,19 @@ static void answer_secret(const struct models_api *api, struct call *c, struct s
     if (verdict == KEY_LATER_CONFIRM || verdict == KEY_LATER_READ)
         wait_for_verdict(api, c, &digest, verdict);
     else
-        send_verdict(api, c, verdict, e);
+        send_verdict(api, c, verdict, e, path);
 }
 
 // -- what the server calls --------------------------------------------------
 
-static void answer_with_key(const struct models_api *api, struct call *c)
+static void answer_with_key(const struct models_api *api, struct call *c,
+                            const struct public_path *path)
 {
     struct credential who =
         credential_read(call_header(c, SLICE_LIT("x-api-key")),
                         call_header(c, SLICE_LIT("authorization")), api->check_sum);
     if (who.status == CREDENTIAL_PRESENT)
-        answer_secret(api, c, who.secret);
+        answer_secret(api, c, who.secret, path);
     else
         send_error(api, c,
                    who.status == CREDENTIAL_MISSING ? PUBLIC_MISSING_KEY : PUBLIC_INVALID_KEY,
@@ -259,7 +264,8 @@ static void answer_with_key(const struct models_api *api, struct call *c)
 void models_api_handle(void *ctx, struct call *c)
 {
     const struct models_api *api = ctx;
-    switch (public_path_read(call_method(c), call_path(c)).route) {
+    struct public_path path = public_path_read(call_method(c), call_path(c));
+    switch (path.route) {
     case PUBLIC_ROUTE_UNKNOWN:
         send_error(api, c, PUBLIC_UNKNOWN_URL, SLICE_NONE);
         break;
@@ -270,7 +276,7 @@ void models_api_handle(void *ctx, struct call *c)
         send_preflight(api, c);
         break;
     default:
-        answer_with_key(api, c);
+        answer_with_key(api, c, &path);
     }
 }
 

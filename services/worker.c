@@ -14,6 +14,7 @@
 //   -> left: the loop has nothing more to do and ends.
 #include "services/worker.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -29,6 +30,7 @@ enum {
     MAX_BODY = 64 * 1024,
     FIRST_CATALOG_MS = 500, // connections wait in the queue for it, so long at the most
     CUT_BEFORE_MS = 700,    // before the deadline: for the cut, the bye and the exit
+    HEAP_SPARE = 4 << 20,   // bytes at the heap's end that are kept
 };
 
 // -- the beat ---------------------------------------------------------------
@@ -223,8 +225,16 @@ static void finish(struct worker *w)
     worker_feed_fini(w);
 }
 
+// What a turn's answers took is free after it. By default glibc gives the end of the
+// heap back to the kernel then and fetches it again in the next turn, page by page.
+static void keep_heap(void)
+{
+    (void)mallopt(M_TRIM_THRESHOLD, HEAP_SPARE);
+}
+
 int worker_run(const struct worker_start *start)
 {
+    keep_heap();
     struct worker w = {.start = start, .settings = start->settings, .started_ms = clock_boot_ms()};
     if (!worker_tls_start(&w))
         return EXIT_FAILURE;

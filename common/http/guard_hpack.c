@@ -5,12 +5,16 @@
 #include <string.h>
 
 #include "common/http/guard.h"
+#include "common/http/hpack_block.h"
 #include "common/http/http_private.h"
 #include "common/http/ids.h"
 #include "common/http/internal/h2o_http2.h"
 #include "common/http/library.h"
 
 #if CM_HTTP2_GUARD
+
+_Static_assert((int)HPACK_BLOCK_MAX == (int)GUARD_HEAD_MAX,
+               "a block is measured before it is read");
 
 static struct {
     __typeof__(h2o_hpack_parse_headers) *parse_headers;
@@ -37,51 +41,6 @@ static h2o_http2_stream_t *stream_of(h2o_req_t *req)
 
 // -- requests ---------------------------------------------------------------
 
-static const uint8_t *skip_integer(const uint8_t *at, const uint8_t *end, unsigned bits,
-                                   uint32_t *value)
-{
-    uint32_t full = (1U << bits) - 1;
-    *value = *at++ & full;
-    if (*value < full)
-        return at;
-    for (unsigned shift = 0; at < end && shift < 28; shift += 7) {
-        *value += (uint32_t)(*at & 127) << shift;
-        if ((*at++ & 128) == 0)
-            return at;
-    }
-    return end;
-}
-
-static const uint8_t *skip_string(const uint8_t *at, const uint8_t *end)
-{
-    uint32_t len;
-    if (at == end)
-        return end;
-    at = skip_integer(at, end, 7, &len);
-    return len < (size_t)(end - at) ? at + len : end;
-}
-
-// How many fields a block has (RFC 7541, 6), before anything is made of them: an
-// index is one byte, and costs libh2o a hundred. A broken block is the parser's to
-// refuse.
-static unsigned count_fields(const uint8_t *at, const uint8_t *end)
-{
-    unsigned count = 0;
-    while (at < end && count <= GUARD_FIELDS_MAX) {
-        uint32_t index;
-        uint8_t kind = *at;
-        bool is_indexed = kind >= 0x80, is_size = !is_indexed && (kind & 0xE0) == 0x20;
-        at = skip_integer(at, end, is_indexed ? 7 : is_size ? 5 : kind >= 0x40 ? 6 : 4, &index);
-        if (!is_indexed && !is_size) {
-            if (index == 0)
-                at = skip_string(at, end);
-            at = skip_string(at, end);
-        }
-        count += !is_size;
-    }
-    return count;
-}
-
 // The request ends here for libh2o, whatever body may come.
 static void refuse(struct conn *conn, h2o_http2_stream_t *stream, int status, size_t *length)
 {
@@ -103,13 +62,17 @@ int h2o_hpack_parse_headers(h2o_req_t *req, h2o_hpack_header_table_t *table, con
                             h2o_cache_digests_t **digests, const char **err_desc)
 {
     struct conn *conn = conn_of_request(req);
-    bool is_head = pseudo != NULL; // not a trailer
-    (void)digests;                 // a feature nobody asked for, a parser less
-    // The HPACK bomb.
-    if (len > GUARD_HEAD_MAX || count_fields(src, src + len) > GUARD_FIELDS_MAX)
+    bool is_head = pseudo != NULL;   // not a trailer
+    (void)digests;                   // a feature nobody asked for, a parser less
+    uint8_t plain[HPACK_BLOCK_ROOM]; // libh2o copies what it keeps
+    size_t plain_len;
+    // The HPACK bomb: an index is one byte, and costs libh2o a hundred.
+    if (len > GUARD_HEAD_MAX ||
+        hpack_block_read(src, len, GUARD_FIELDS_MAX, plain, &plain_len) > GUARD_FIELDS_MAX)
         return guard_calm(conn->server);
     guard_block_came(&conn->guard);
-    int error = real.parse_headers(req, table, src, len, pseudo, content_length, NULL, err_desc);
+    int error =
+        real.parse_headers(req, table, plain, plain_len, pseudo, content_length, NULL, err_desc);
     if (error != 0 || !is_head)
         return error;
     if (!is_well_formed(req))

@@ -40,15 +40,21 @@ static uint8_t *put_string(uint8_t *at, const h2o_iovec_t *text)
     return at + text->len;
 }
 
+static size_t literal_length(const h2o_header_t *field)
+{
+    return 3 + field->name->len + field->value.len;
+}
+
 static void append_ids(h2o_buffer_t **buf, const h2o_header_t *ids)
 {
-    uint8_t block[IDS * 128], *end = block;
+    size_t len = 0;
+    for (size_t i = 0; i < IDS; i++)
+        len += literal_length(&ids[i]);
+    uint8_t *at = (uint8_t *)h2o_buffer_reserve(buf, len).base;
     for (size_t i = 0; i < IDS; i++) {
-        *end++ = 0; // a literal without indexing, its name spelled
-        end = put_string(put_string(end, ids[i].name), &ids[i].value);
+        *at++ = 0; // a literal without indexing, its name spelled
+        at = put_string(put_string(at, ids[i].name), &ids[i].value);
     }
-    size_t len = (size_t)(end - block);
-    memcpy(h2o_buffer_reserve(buf, len).base, block, len);
     (*buf)->size += len;
 }
 

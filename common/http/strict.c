@@ -53,17 +53,38 @@ static bool is_alnum(char c)
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
-static bool is_all(const char *text, size_t len, const char *others)
+// Letters, digits and what else belongs to a kind of text.
+struct charset {
+    bool holds[256];
+};
+
+static struct charset method_chars, host_chars;
+
+static void fill(struct charset *set, const char *others)
+{
+    for (unsigned c = 0; c < CM_ARRAY_LEN(set->holds); c++)
+        set->holds[c] = is_alnum((char)c);
+    for (; *others != '\0'; others++)
+        set->holds[(unsigned char)*others] = true;
+}
+
+__attribute__((constructor)) static void fill_all(void)
+{
+    fill(&method_chars, "!#$%&'*+-.^_`|~");
+    fill(&host_chars, "-._~!$&'()*+,;=:%[]");
+}
+
+static bool is_all(const char *text, size_t len, const struct charset *set)
 {
     for (size_t i = 0; i < len; i++)
-        if (!is_alnum(text[i]) && (text[i] == '\0' || strchr(others, text[i]) == NULL))
+        if (!set->holds[(unsigned char)text[i]])
             return false;
     return true;
 }
 
 bool strict_is_method(const char *method, size_t len)
 {
-    return len > 0 && is_all(method, len, "!#$%&'*+-.^_`|~");
+    return len > 0 && is_all(method, len, &method_chars);
 }
 
 bool strict_is_target(const char *method, size_t method_len, const char *target, size_t len)
@@ -83,7 +104,7 @@ bool strict_is_target(const char *method, size_t method_len, const char *target,
 
 static bool is_host(struct slice value)
 {
-    return is_all(value.ptr, value.len, "-._~!$&'()*+,;=:%[]");
+    return is_all(value.ptr, value.len, &host_chars);
 }
 
 static bool is_named(const struct phr_header *h, struct slice name)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Putting answers together from what is rendered already. A list is its frame
 // around its pages; a model under its own name is one slice, under an alias's
-// three; an error is written anew, for none is worth keeping.
+// three; an error is written anew unless it says the same to everybody.
 #include "common/model/answer.h"
 
 #include <string.h>
@@ -11,6 +11,9 @@
 
 // Below this, compressing saves less than a packet.
 enum { GZIP_FROM = 1024 };
+
+// What is written anew is rarely longer.
+enum { TEXT_USUAL = 256 };
 
 static void *take(const struct arena *arena, size_t size)
 {
@@ -68,13 +71,15 @@ static void add_aliased(struct answer *out, const struct arena *arena, const str
                         struct slice name)
 {
     struct buf text = {0};
+    buf_reserve(&text, TEXT_USUAL);
     (void)aliased_write_head(&text, name);
-    add(out, copy(arena, buf_slice(&text)));
-    add(out, m->middle);
-    buf_clear(&text);
+    size_t head_len = text.len;
     aliased_write_tail(&text, m);
-    add(out, copy(arena, buf_slice(&text)));
+    struct slice both = copy(arena, buf_slice(&text));
     buf_fini(&text);
+    add(out, slice_make(both.ptr, head_len));
+    add(out, m->middle);
+    add(out, slice_skip(both, head_len));
 }
 
 // A tag is compared with tags of the same name only, so that target and "by an
@@ -110,8 +115,14 @@ void answer_error(struct answer *out, const struct arena *arena, enum public_err
                   enum dialect dialect, const struct error_subject *subject,
                   struct slice request_id)
 {
-    struct buf text = {0};
     start(out, arena, public_error_status(error), 1);
+    struct slice fixed = public_error_fixed(error, dialect);
+    if (fixed.len > 0) {
+        add(out, fixed);
+        return;
+    }
+    struct buf text = {0};
+    buf_reserve(&text, TEXT_USUAL);
     public_error_write(&text, error, dialect, subject, request_id);
     add(out, copy(arena, buf_slice(&text)));
     buf_fini(&text);

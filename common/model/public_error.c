@@ -61,14 +61,23 @@ static void compose(struct buf *out, enum public_error error, const struct error
     }
 }
 
+// What is plain ASCII without quotes and backslashes.
+static void write_plain(struct buf *out, struct slice text)
+{
+    buf_append_char(out, '"');
+    buf_append_slice(out, text);
+    buf_append_char(out, '"');
+}
+
 static void write_message(struct buf *out, enum public_error error,
                           const struct error_subject *subject)
 {
+    if (rows[error].message != NULL) {
+        write_plain(out, slice_of(rows[error].message));
+        return;
+    }
     struct buf message = {0};
-    if (rows[error].message != NULL)
-        buf_append_str(&message, rows[error].message);
-    else
-        compose(&message, error, subject);
+    compose(&message, error, subject);
     doc_write_string(out, buf_slice(&message));
     buf_fini(&message);
 }
@@ -80,13 +89,30 @@ void public_error_write(struct buf *out, enum public_error error, enum dialect d
     if (dialect == DIALECT_OPENAI) {
         buf_append_str(out, "{\"error\":{\"message\":");
         write_message(out, error, subject);
-        buf_printf(out, ",\"type\":\"%s\",\"param\":null,\"code\":\"%s\"}}", row->type, row->code);
+        buf_append_str(out, ",\"type\":");
+        write_plain(out, slice_of(row->type));
+        buf_append_str(out, ",\"param\":null,\"code\":");
+        write_plain(out, slice_of(row->code));
+        buf_append_str(out, "}}");
         return;
     }
-    buf_printf(out,
-               "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":", row->anthropic_type);
+    buf_append_str(out, "{\"type\":\"error\",\"error\":{\"type\":");
+    write_plain(out, slice_of(row->anthropic_type));
+    buf_append_str(out, ",\"message\":");
     write_message(out, error, subject);
     buf_append_str(out, "},\"request_id\":");
-    doc_write_string(out, request_id);
+    write_plain(out, request_id);
     buf_append_char(out, '}');
+}
+
+// Written at its first use.
+struct slice public_error_fixed(enum public_error error, enum dialect dialect)
+{
+    static struct buf texts[CM_ARRAY_LEN(rows)];
+    static const struct error_subject nothing;
+    if (dialect != DIALECT_OPENAI || rows[error].message == NULL)
+        return SLICE_NONE;
+    if (texts[error].len == 0)
+        public_error_write(&texts[error], error, dialect, &nothing, SLICE_NONE);
+    return buf_slice(&texts[error]);
 }

@@ -27,6 +27,9 @@ struct error_subject {
 enum { PUBLIC_ERROR_NAME_MAX = 256 }; // bytes of a name that a message repeats
 
 int public_error_status(enum public_error error);
+// The JSON body of an error that says the same to everybody, kept for ever; empty for
+// one that names something of its request.
+struct slice public_error_fixed(enum public_error error, enum dialect dialect);
 // Appends the JSON body. request_id is the id without quotes ("req_cm_...").
 void public_error_write(struct buf *out, enum public_error error, enum dialect dialect,
                         const struct error_subject *subject, struct slice request_id);

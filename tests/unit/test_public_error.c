@@ -19,6 +19,9 @@ static void assert_body(enum public_error error, enum dialect dialect,
     public_error_write(&out, error, dialect, about, SLICE_LIT(REQUEST_ID));
     assert_slice(buf_slice(&out), want);
     buf_fini(&out);
+    struct slice fixed = public_error_fixed(error, dialect);
+    if (fixed.len > 0)
+        assert_slice(fixed, want);
 }
 
 #define OPENAI(message, type, code)                                                                \
@@ -156,11 +159,25 @@ static void methods_and_paths_are_cut(void **state)
     buf_fini(&want);
 }
 
+// The same to everybody: no name, no id of a request.
+static void fixed_ones(void **state)
+{
+    (void)state;
+    const enum public_error named[] = {PUBLIC_MODEL_NOT_FOUND, PUBLIC_UNKNOWN_URL,
+                                       PUBLIC_METHOD_NOT_ALLOWED};
+    struct slice first = public_error_fixed(PUBLIC_INVALID_KEY, DIALECT_OPENAI);
+    assert_true(first.len > 0);
+    assert_ptr_equal(public_error_fixed(PUBLIC_INVALID_KEY, DIALECT_OPENAI).ptr, first.ptr);
+    assert_int_equal(public_error_fixed(PUBLIC_INVALID_KEY, DIALECT_ANTHROPIC).len, 0);
+    for (size_t i = 0; i < CM_ARRAY_LEN(named); i++)
+        assert_int_equal(public_error_fixed(named[i], DIALECT_OPENAI).len, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(whole_table), cmocka_unit_test(names_are_escaped),
-        cmocka_unit_test(control_characters), cmocka_unit_test(names_are_cut),
-        cmocka_unit_test(methods_and_paths_are_cut)};
+        cmocka_unit_test(whole_table),       cmocka_unit_test(fixed_ones),
+        cmocka_unit_test(names_are_escaped), cmocka_unit_test(control_characters),
+        cmocka_unit_test(names_are_cut),     cmocka_unit_test(methods_and_paths_are_cut)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
