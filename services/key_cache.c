@@ -289,13 +289,6 @@ void key_cache_set_diarist(struct key_cache *c, const struct key_cache_diarist *
     c->diarist_ctx = ctx;
 }
 
-void key_cache_mark_lent(struct key_cache *c, const struct secret_digest *digest)
-{
-    struct key_entry *e = look(c, digest);
-    if (e != NULL)
-        e->lent = true;
-}
-
 void key_cache_walk(struct key_cache *c)
 {
     c->walk_kind = KEY_ENTRY_KNOWN;
@@ -348,6 +341,17 @@ void key_cache_put(struct key_cache *c, const struct secret_digest *digest, stru
     pool_add(c, e, KEY_ENTRY_KNOWN);
     make_room(c, e);
     tell_put(c, e);
+}
+
+void key_cache_put_lent(struct key_cache *c, const struct secret_digest *digest, struct key *k,
+                        uint64_t as_of)
+{
+    struct key_entry *e = look(c, digest);
+    bool own = e != NULL && e->kind == KEY_ENTRY_KNOWN && !e->lent;
+    key_cache_put(c, digest, k, as_of);
+    e = look(c, digest);
+    if (e != NULL)
+        e->lent = !own;
 }
 
 void key_cache_put_absent(struct key_cache *c, const struct secret_digest *digest, uint64_t as_of,

@@ -26,7 +26,7 @@ struct key_entry {
     enum key_entry_kind kind;
     bool dirty;       // changed since it was read: useless before it is read again
     bool used;        // since the eviction hand passed
-    bool lent;        // from another worker's diary, and not read by us since
+    bool lent;        // from another worker's diary alone, and not read by us since
     bool block_used;  // the same for the block
     uint32_t read_in; // generation of the cache at the last read
     struct key *key;  // KNOWN
@@ -75,6 +75,9 @@ struct key_entry *key_cache_find(struct key_cache *c, const struct secret_digest
 // over. A denial that k's revision does not exceed stays, and is clean again.
 void key_cache_put(struct key_cache *c, const struct secret_digest *digest, struct key *k,
                    uint64_t as_of);
+// The same, from another worker's diary: the entry is lent, unless it was our own before.
+void key_cache_put_lent(struct key_cache *c, const struct secret_digest *digest, struct key *k,
+                        uint64_t as_of);
 // No record was read. A denial stays; anything else becomes ABSENT for
 // KEY_ABSENT_MS.
 void key_cache_put_absent(struct key_cache *c, const struct secret_digest *digest, uint64_t as_of,
@@ -105,7 +108,5 @@ void key_cache_keep_block(struct key_cache *c, struct key_entry *e, struct alias
 // twice; what stays as it is comes once. NULL: the end.
 void key_cache_walk(struct key_cache *c);
 const struct key_entry *key_cache_walk_next(struct key_cache *c);
-// The entry came from another worker's diary.
-void key_cache_mark_lent(struct key_cache *c, const struct secret_digest *digest);
 
 struct key_cache_counters key_cache_counters(const struct key_cache *c);

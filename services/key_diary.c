@@ -204,11 +204,12 @@ static void replay_key(struct replay *r, const struct secret_digest *digest, str
     bool newer = k->revision > r->how->revision;
     if (as_of > r->how->revision)
         as_of = r->how->revision;
-    key_cache_put(r->cache, digest, k, as_of);
+    if (r->how->lent)
+        key_cache_put_lent(r->cache, digest, k, as_of);
+    else
+        key_cache_put(r->cache, digest, k, as_of);
     if (newer)
         key_cache_change(r->cache, digest, as_of + 1);
-    if (r->how->lent)
-        key_cache_mark_lent(r->cache, digest);
     r->keys++;
 }
 

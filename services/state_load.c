@@ -6,7 +6,8 @@
 //
 // Every slot's diary is read, because workers share the keys among them as the
 // kernel shares the connections, and there may be fewer slots than there were. The
-// one that was confirmed last comes last, so that its word counts. A key whose
+// one that was confirmed last comes last, so that its word counts. A key that
+// our own slot's diary has stays in it, also where another's word counts. A key whose
 // record is newer than the catalog must be read before it is used.
 //
 // Without a catalog nothing says of which history the keys are: another one counts

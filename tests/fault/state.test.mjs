@@ -2,6 +2,7 @@
 // What a worker knows when Redis is gone, and after it was killed, stopped or started
 // anew. CM_TEST_LONG=1 for the full counts and times.
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -136,6 +137,37 @@ test('what was refused stays refused by a worker that was killed and starts with
       await until('the admin', async () => (await stack.call('POST', '/keys?dry_run=true', { name: 'x' })).status === 200);
     }
     t.diagnostic(`figure revoked, killed, started without Redis: ${asked} requests in ${rounds} rounds, 0 accepted`);
+  });
+});
+
+test('a rolling restart loses no key of the disk copy', async (t) => {
+  const dir = stateDir(), rolls = long ? 10 : 2;
+  await withStack({ modelsEnv: { CM_STATE_DIR: dir } }, async (stack) => {
+    await stack.must('PUT', '/models/acme/one', {});
+    const keys = [];
+    for (let i = 0; i < 5; i++) keys.push(await stack.must('POST', '/keys', { name: `k${i}` }));
+    for (const key of keys) await warm(stack, key);
+    const diaries = () => [0, 1].map((slot) => statSync(join(dir, `keys-${slot}`)).ino);
+    // Which key is in which slot's diary, as "<slot> <hash>".
+    const onDisk = () => [0, 1].flatMap((slot) => {
+      const text = readFileSync(join(dir, `keys-${slot}`), 'utf8');
+      return keys.map((key) => createHash('sha256').update(key.secret).digest('hex'))
+        .filter((hash) => text.includes(` K ${hash} `)).map((hash) => `${slot} ${hash}`);
+    });
+    await until('the keys on disk', () => onDisk().length === 2 * keys.length);
+    for (let i = 1; i <= rolls; i++) {
+      const before = diaries();
+      stack.models.kill('SIGUSR2');
+      await until('the roll', () => (stack.models.text().match(/"event":"roll_done"/g) ?? []).length === i, 40000);
+      // Each new worker has written its diary anew.
+      await until('new diaries', () => diaries().every((inode, slot) => inode !== before[slot]));
+      assert.equal(onDisk().length, 2 * keys.length, `after roll ${i}`);
+    }
+    await stack.models.stop();
+    await stack.redis.stop('SIGKILL');
+    await stack.startModels();
+    for (const key of keys) await warm(stack, key);
+    t.diagnostic(`figure ${rolls} rolls, then a start without Redis: ${keys.length} of ${keys.length} keys served by both workers`);
   });
 });
 

@@ -144,6 +144,53 @@ static void each_slot_finds_the_keys_of_all(void **state)
     kept_close();
 }
 
+// In a roll the new worker cannot go on with the diary, and so writes it anew.
+static void start_locked_out_and_leave(unsigned slot, const char *lock_name)
+{
+    struct state_dir d;
+    assert_int_equal(state_dir_open(&d, temp_dir), 0);
+    int lock = state_dir_lock(&d, lock_name);
+    assert_true(lock >= 0);
+    kept_open(slot, KEPT_STORE, NULL);
+    close(lock);
+    state_dir_close(&d);
+    kept_live(5, 1, 100);
+    kept_await_save();
+    loop_run_for(&kept.loop, 1200);
+    kept_close();
+}
+
+static void move_file(const char *from, const char *to)
+{
+    char old[TEMP_PATH_MAX * 2];
+    snprintf(old, sizeof(old), "%s", temp_path(from));
+    assert_int_equal(rename(old, temp_path(to)), 0);
+}
+
+static void a_key_that_two_slots_know_stays_in_both_diaries(void **state)
+{
+    (void)state;
+    static const char *const locks[] = {"lock-keys-0", "lock-keys-1"};
+    static const char *const diaries[] = {"keys-0", "keys-1"};
+    for (unsigned slot = 0; slot < 2; slot++) {
+        kept_open(slot, KEPT_STORE, NULL);
+        loop_run_for(&kept.loop, 20); // so that one is older
+        kept_live(5, 1, 100);
+        read_key(1, "active", 4);
+        kept_close();
+    }
+    for (unsigned slot = 0; slot < 2; slot++) // the older one first, and again
+        start_locked_out_and_leave(slot, locks[slot]);
+    for (unsigned slot = 0; slot < 2; slot++) {
+        move_file(diaries[1 - slot], "aside");
+        kept_open(slot, KEPT_STORE, NULL);
+        assert_non_null(entry_of(1));
+        assert_false(entry_of(1)->lent);
+        kept_close();
+        move_file("aside", diaries[1 - slot]);
+    }
+}
+
 static void a_damaged_catalog_falls_back(void **state)
 {
     (void)state;
@@ -450,6 +497,7 @@ int main(void)
         CASE(the_position_goes_on_with_the_keys),
         CASE(a_key_that_is_ahead_of_the_catalog_must_be_read),
         CASE(each_slot_finds_the_keys_of_all),
+        CASE(a_key_that_two_slots_know_stays_in_both_diaries),
         CASE(a_damaged_catalog_falls_back),
         CASE(a_damaged_diary_only_refuses),
         CASE(what_is_somebody_elses_is_left_alone),
