@@ -25,6 +25,11 @@ static enum metric_route route_of(struct slice method, struct slice path)
     }
 }
 
+static const char *version_name(int http_version)
+{
+    return http_version >= 0x200 ? "2" : http_version >= 0x101 ? "1.1" : "1.0";
+}
+
 static bool is_logged(enum access_log mode, int status)
 {
     return mode == ACCESS_LOG_ALL || (mode == ACCESS_LOG_ERRORS && status >= 500);
@@ -35,7 +40,7 @@ static void write_line(const struct server_access *a, struct slice path)
     LOG_AT(a->status >= 500 ? LOG_LEVEL_ERROR : LOG_LEVEL_INFO, "request",
            LOG_STR("method", a->method), LOG_STR("path", path), LOG_I64("status", a->status),
            LOG_U64("bytes", a->body_len), LOG_U64("duration_us", a->duration_us),
-           LOG_I64("http", a->http_version), LOG_STR("request_id", a->request_id));
+           LOG_CSTR("http", version_name(a->http_version)), LOG_STR("request_id", a->request_id));
 }
 
 void access_note(void *ctx, const struct server_access *a)

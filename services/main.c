@@ -110,12 +110,14 @@ static int run_supervisor(struct settings *s)
 static int check_config(struct settings *s)
 {
     char error[TLS_KEEPER_ERROR_MAX];
-    if (!load(s))
-        return EXIT_USAGE;
-    if (settings_has_tls(s) && !tls_keeper_check(s->tls_cert_file, s->tls_key_file, error)) {
+    bool ok = load(s);
+    if (s->tls_cert_file != NULL && s->tls_key_file != NULL &&
+        !tls_keeper_check(s->tls_cert_file, s->tls_key_file, error)) {
         fprintf(stderr, "cm-models: the certificate cannot be used:\n%s\n", error);
-        return EXIT_USAGE;
+        ok = false;
     }
+    if (!ok)
+        return EXIT_USAGE;
     settings_print_effective(s, stdout);
     return EXIT_SUCCESS;
 }

@@ -24,6 +24,8 @@
 #define FILLS "cm_key_fills_total"
 #define FILLS_HELP "Reads of single keys from Redis, by what they found."
 #define STATE "cm_feed_state"
+#define REASON "cm_feed_reason"
+#define REASON_HELP "1 for the reason why the feed is not live, else 0; as in /readyz."
 #define TURNS_HELP "Turns of the loop, by the processor time that they took."
 #define STATE_HELP "1 for the state that the feed is in, else 0."
 
@@ -79,6 +81,13 @@ const struct metric metrics_table[METRIC_ROWS] = {
     [METRIC_FEED_STATE + 2] = {STATE, "state=\"catchup\"", GAUGE, STATE_HELP},
     [METRIC_FEED_STATE + 3] = {STATE, "state=\"live\"", GAUGE, STATE_HELP},
     [METRIC_FEED_STATE + 4] = {STATE, "state=\"suspect\"", GAUGE, STATE_HELP},
+    [METRIC_FEED_REASON] = {REASON, "reason=\"empty\"", GAUGE, REASON_HELP},
+    [METRIC_FEED_REASON + 1] = {REASON, "reason=\"foreign\"", GAUGE, REASON_HELP},
+    [METRIC_FEED_REASON + 2] = {REASON, "reason=\"went_back\"", GAUGE, REASON_HELP},
+    [METRIC_FEED_REASON + 3] = {REASON, "reason=\"diverged\"", GAUGE, REASON_HELP},
+    [METRIC_FEED_REASON + 4] = {REASON, "reason=\"newer_format\"", GAUGE, REASON_HELP},
+    [METRIC_FEED_REASON + 5] = {REASON, "reason=\"corrupt\"", GAUGE, REASON_HELP},
+    [METRIC_FEED_REASON + 6] = {REASON, "reason=\"unconfirmed\"", GAUGE, REASON_HELP},
     [METRIC_FEED_REVISION] = {"cm_feed_revision", "", GAUGE, "Revision that is served."},
     [METRIC_FEED_CONFIRMED_AGE] = {"cm_feed_confirmed_age_milliseconds", "", GAUGE,
                                    "Time since a read of Redis last confirmed what is served."},

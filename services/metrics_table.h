@@ -56,9 +56,12 @@ enum metric_row {
     METRIC_FILLS_IN_FLIGHT, // gauge
 
     // Gauges that the ops child computes from the block at scrape time; workers
-    // leave these rows alone. Five states, in enum feed_state's order.
+    // leave these rows alone. Five states, in enum feed_state's order; seven reasons, in
+    // enum feed_reason's, from the one after NONE on.
     METRIC_FEED_STATE,
     METRIC_FEED_STATE_END = METRIC_FEED_STATE + 4,
+    METRIC_FEED_REASON,
+    METRIC_FEED_REASON_END = METRIC_FEED_REASON + 6,
     METRIC_FEED_REVISION,
     METRIC_FEED_CONFIRMED_AGE, // milliseconds
 

@@ -15,8 +15,6 @@
 
 #define RELOADS_HELP "Certificates at SIGHUP; refused: the old one stayed in use."
 
-enum { LABELS_MAX = 96, FEED_STATES = METRIC_FEED_STATE_END - METRIC_FEED_STATE + 1 };
-
 static bool is_live(const struct shm_block *b)
 {
     return b->pid != 0;
@@ -154,6 +152,8 @@ static uint64_t gauge_value(const struct shm_block *b, size_t row, uint64_t now_
 {
     if (row >= METRIC_FEED_STATE && row <= METRIC_FEED_STATE_END)
         return b->feed_state == row - METRIC_FEED_STATE;
+    if (row >= METRIC_FEED_REASON && row <= METRIC_FEED_REASON_END)
+        return b->feed_reason == row - METRIC_FEED_REASON + 1;
     if (row == METRIC_FEED_REVISION)
         return b->revision;
     if (row == METRIC_FEED_CONFIRMED_AGE)

@@ -19,7 +19,7 @@ enum { ROTATE_MS = TLS_TICKET_LIFE_S * 1000 / 2 };
 _Static_assert((TLS_TICKET_OLDEST - TLS_TICKET_NOW) * ROTATE_MS >= TLS_TICKET_LIFE_S * 1000,
                "tickets must not outlive their keys");
 
-// A file's text; the caller wipes and frees it. ptr NULL with the reason in error.
+// A file's text; the caller wipes and frees it. ptr NULL with the reason added to error.
 static struct slice read_text(const char *name, const char *path, size_t max,
                               char error[TLS_KEEPER_ERROR_MAX])
 {
@@ -33,7 +33,9 @@ static struct slice read_text(const char *name, const char *path, size_t max,
         fclose(f);
     if (why == NULL)
         return slice_make(text, len);
-    snprintf(error, TLS_KEEPER_ERROR_MAX, "%s: cannot read %s: %s", name, path, why);
+    size_t len_so_far = strlen(error);
+    snprintf(error + len_so_far, TLS_KEEPER_ERROR_MAX - len_so_far, "%s%s: cannot read %s: %s",
+             len_so_far == 0 ? "" : "; ", name, path, why);
     free(text);
     return SLICE_NONE;
 }
@@ -70,12 +72,12 @@ static bool read_pair(struct pair *p, const char *certificate_file, const char *
                       char error[TLS_KEEPER_ERROR_MAX])
 {
     *p = (struct pair){.key = SLICE_NONE};
+    error[0] = '\0';
     p->certificate =
         read_text("CM_TLS_CERT_FILE", certificate_file, TLS_VAULT_CERTIFICATE_MAX, error);
-    if (p->certificate.ptr == NULL)
-        return false;
     p->key = read_text("CM_TLS_KEY_FILE", key_file, TLS_VAULT_KEY_MAX, error);
-    return p->key.ptr != NULL && check_pair(p, certificate_file, key_file, error);
+    return p->certificate.ptr != NULL && p->key.ptr != NULL &&
+           check_pair(p, certificate_file, key_file, error);
 }
 
 static void wipe_pair(struct pair *p)

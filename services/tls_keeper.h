@@ -10,7 +10,7 @@
 #include "services/shm.h"
 #include "services/tls_vault.h"
 
-enum { TLS_KEEPER_ERROR_MAX = 512 };
+enum { TLS_KEEPER_ERROR_MAX = 1024 };
 
 struct tls_keeper {
     const char *certificate_file, *key_file;

@@ -293,9 +293,9 @@ void option_print_help(const struct option_table *table, FILE *out)
             fprintf(out, "; %" PRIu64 "..%" PRIu64 "%s%s", o->min, o->max,
                     o->unit == NULL ? "" : " ", o->unit == NULL ? "" : o->unit);
         fprintf(out, " (%s)%s\n",
-                o->fallback != NULL                 ? o->fallback
-                : (o->flags & OPTION_REQUIRED) != 0 ? "required"
-                                                    : "unset",
+                o->fallback != NULL && o->fallback[0] != '\0' ? o->fallback
+                : (o->flags & OPTION_REQUIRED) != 0           ? "required"
+                                                              : "unset",
                 takes_file(o) ? " [_FILE]" : "");
     }
 }

@@ -27,7 +27,7 @@ struct option {
     const char *name; // "CM_LISTEN"
     enum option_type type;
     size_t offset;        // of the field in the settings struct
-    const char *fallback; // default as text; NULL = unset
+    const char *fallback; // default as text; NULL = unset; "" = unset, and the field is ""
     uint64_t min, max;    // OPTION_UINT
     const char *choices;  // OPTION_CHOICE: "a|b|c"
     unsigned flags;

@@ -182,9 +182,12 @@ test('a certificate that cannot be used is left alone, and everybody hears why',
   const start = spawnSync(bin, [], { env, encoding: 'utf8' });
   assert.equal(start.status, 1);
   assert.match(start.stderr, /"event":"start_failed","what":"TLS","error":"CM_TLS_CERT_FILE: cannot read/);
-  const check = spawnSync(bin, ['--check-config'], { env, encoding: 'utf8' });
+  // All that is wrong at once.
+  const check = spawnSync(bin, ['--check-config'], { encoding: 'utf8',
+    env: { ...env, CM_TLS_KEY_FILE: `${live.key}.none`, CM_POLL_MS: '1' } });
   assert.equal(check.status, 2);
-  assert.match(check.stderr, /CM_TLS_CERT_FILE: cannot read/);
+  assert.match(check.stderr, /CM_POLL_MS: '1'/);
+  assert.match(check.stderr, /CM_TLS_CERT_FILE: cannot read .*CM_TLS_KEY_FILE: cannot read .*\.none/);
   await reload(good);
 });
 

@@ -8,13 +8,14 @@
 #include "tests/support/test.h"
 
 static metric_value values[METRIC_ROWS];
+static int http_version = 0x101;
 
 static struct server_access request(const char *method, const char *path, int status)
 {
     return (struct server_access){.method = slice_of(method),
                                   .path = slice_of(path),
                                   .status = status,
-                                  .http_version = 0x101,
+                                  .http_version = http_version,
                                   .request_id = SLICE_LIT("req_cm_1")};
 }
 
@@ -67,6 +68,23 @@ static void logging(void **state)
     assert_int_equal(lines(ACCESS_LOG_ALL, 0), 1);
 }
 
+static void versions_are_named(void **state)
+{
+    (void)state;
+    static const struct {
+        int version;
+        const char *member;
+    } cases[] = {
+        {0x100, "\"http\":\"1.0\""}, {0x101, "\"http\":\"1.1\""}, {0x200, "\"http\":\"2\""}};
+    for (size_t i = 0; i < CM_ARRAY_LEN(cases); i++) {
+        http_version = cases[i].version;
+        log_capture_start();
+        note(ACCESS_LOG_ALL, "GET", "/v1/models", 200);
+        assert_int_equal(log_capture_stop(cases[i].member), 1);
+    }
+    http_version = 0x101;
+}
+
 static void queries_are_not_logged(void **state)
 {
     (void)state;
@@ -81,6 +99,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counting),
         cmocka_unit_test(logging),
+        cmocka_unit_test(versions_are_named),
         cmocka_unit_test(queries_are_not_logged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Readiness and metrics out of a mapping that the test fills itself.
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -106,6 +107,21 @@ static void test_reasons_and_never_confirmed(void **state)
     assert_true(ready(w)); // suspect serves what it has
     expect(w, "\"state\":\"suspect\",\"reason\":\"went_back\"");
     expect(w, "\"lag_ms\":null");
+    // Every reason has its row, under the name that it has elsewhere.
+    for (unsigned reason = FEED_REASON_EMPTY; reason <= FEED_REASON_UNCONFIRMED; reason++) {
+        char row[100];
+        b->feed_reason = reason;
+        snprintf(row, sizeof(row), "\ncm_feed_reason{slot=\"0\",reason=\"%s\"} ",
+                 feed_reason_name((enum feed_reason)reason));
+        for (unsigned is = 0; is < 2; is++) {
+            buf_clear(&w->out);
+            ops_report_metrics(&w->out, w->m, NOW);
+            const char *found = strstr(buf_cstr(&w->out), row);
+            assert_non_null(found);
+            assert_int_equal(found[strlen(row)], is == 0 ? '1' : '0');
+            b->feed_reason = FEED_REASON_NONE;
+        }
+    }
 }
 
 static void test_a_silent_worker_is_not_ready(void **state)

@@ -123,6 +123,30 @@ static void test_all_mistakes_at_once(void **state)
     settings_free(&loaded);
 }
 
+// One name a line, sorted; what is not set says so.
+static void test_help(void **state)
+{
+    (void)state;
+    char *text = NULL, last[64] = "", name[64];
+    size_t len = 0;
+    unsigned count = 0;
+    FILE *out = open_memstream(&text, &len);
+    settings_print_help(out);
+    fclose(out);
+    for (const char *line = text; line != NULL; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (sscanf(line, "  CM_%60s", name) != 1)
+            continue;
+        assert_true(strcmp(last, name) < 0);
+        strcpy(last, name);
+        count++;
+    }
+    assert_true(count > 20);
+    assert_null(strstr(text, "()"));
+    assert_non_null(strstr(text, "to start without Redis (unset)\n"));
+    free(text);
+}
+
 static void test_effective_hides_secrets(void **state)
 {
     (void)state;
@@ -150,6 +174,7 @@ int main(void)
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_tls_needs_both_files),
         cmocka_unit_test(test_all_mistakes_at_once),
+        cmocka_unit_test(test_help),
         cmocka_unit_test(test_effective_hides_secrets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
