@@ -33,6 +33,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/base/state_dir.h"
 #include "common/http/bind.h"
 #include "services/crew.h"
 #include "services/roll.h"
@@ -142,6 +143,25 @@ static bool bind_all(struct supervisor *s)
         return refuse_address("CM_OPS_LISTEN", set->ops_listen, s->ops_listener);
     s->ops_listener = lift(s, s->ops_listener);
     return true;
+}
+
+// Two would write the same files. Held until we end, however that is; the workers'
+// own locks only order a worker and its successor. A directory that cannot be used
+// costs the copy alone, and the workers say so.
+static bool lock_state_dir(const struct supervisor *s)
+{
+    struct state_dir dir;
+    const char *path = s->settings->state_dir;
+    if (path[0] == '\0' || state_dir_open(&dir, path) != 0)
+        return true;
+    int lock = state_dir_lock(&dir, "lock-cm-models");
+    state_dir_close(&dir);
+    if (lock != -EWOULDBLOCK)
+        return true;
+    char what[300];
+    snprintf(what, sizeof(what), "CM_STATE_DIR %s", path);
+    fail(what, "another cm-models has it; each needs a directory of its own");
+    return false;
 }
 
 static bool make_mappings(struct supervisor *s)
@@ -351,8 +371,8 @@ int supervisor_run(struct settings *settings)
     sigset_t set;
     s.listeners = s.slots * (settings_has_tls(settings) ? 2 : 1);
     block_signals(&set);
-    if (!raise_nofile(&s) || !bind_all(&s) || !make_mappings(&s) || !fill_vault(&s) ||
-        !make_crew(&s))
+    if (!raise_nofile(&s) || !bind_all(&s) || !lock_state_dir(&s) || !make_mappings(&s) ||
+        !fill_vault(&s) || !make_crew(&s))
         return EXIT_FAILURE;
     log_start(&s);
     supervise(&s, &set);

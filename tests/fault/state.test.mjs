@@ -171,6 +171,27 @@ test('a rolling restart loses no key of the disk copy', async (t) => {
   });
 });
 
+test('a directory is for one cm-models, through rolls and kills', async () => {
+  const dir = stateDir();
+  await withStack({ modelsEnv: { CM_STATE_DIR: dir } }, async (stack) => {
+    let count = 0;
+    const second = async () => {
+      const other = stack.program(`second-${count++}`, join(bin, 'services/cm-models'), [],
+        { CM_LISTEN: '127.0.0.1:0', CM_OPS_LISTEN: '127.0.0.1:0', CM_WORKERS: '1', CM_STATE_DIR: dir, ...stack.storeEnv() });
+      assert.deepEqual(await other.exited, { code: 1, signal: null });
+      assert.match(other.text(), /"event":"start_failed","what":"CM_STATE_DIR .*another cm-models has it/);
+    };
+    await second();
+    stack.models.kill('SIGUSR2');
+    await until('the roll', () => stack.models.text().includes('"event":"roll_done"'), 40000);
+    await second();
+    await until('both to save', async () => (await readyz(stack)).workers.every((w) => w.saved_age_ms !== null && w.save_errors === 0));
+    await killModels(stack);
+    await stack.startModels(); // nobody has to clean up
+    await until('both to save', async () => (await readyz(stack)).workers.every((w) => w.saved_age_ms !== null));
+  });
+});
+
 test('a key revoked while no worker runs is refused by those that start', async () => {
   const dir = stateDir();
   await withStack({ modelsEnv: { CM_STATE_DIR: dir } }, async (stack) => {
