@@ -64,6 +64,9 @@ struct watch {
     uint64_t mark;    // bytes at mark_ms
 };
 
+// Does libh2o want to read? See intake.c.
+enum reading { READING_NOT, READING, READING_NOTED };
+
 enum goaway { GOAWAY_NOT, GOAWAY_SAID, GOAWAY_LAST };
 
 // One accepted socket, from accept to the close of its handle.
@@ -81,8 +84,10 @@ struct conn {
     uint64_t accepted_ms;    // of the loop's clock, as all here
     uint64_t idle_since_ms;  // while call_count is 0
     uint64_t let_go_ms;
-    uv_read_cb read_cb; // libh2o's
-    uint64_t bytes_in;  // of the socket
+    uv_alloc_cb alloc_cb; // libh2o's, as the next
+    uv_read_cb read_cb;
+    enum reading reading;
+    uint64_t bytes_in; // of the socket
     struct watch receiving, sending;
     struct guard guard;
     struct refusal refuse;

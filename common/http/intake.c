@@ -7,6 +7,11 @@
 // is known: parsing happens either in a read callback or right after a start of
 // reading, never anywhere else.
 //
+// For HTTP/1 libh2o stops reading while it answers a request, which costs libuv two
+// calls of epoll_ctl when it begins again. Nearly always nothing comes meanwhile. So
+// a stop is only noted, and done when there is something to read after all: libuv asks
+// for a buffer before it reads, gets none, says so and has read nothing.
+//
 // hiredis' sockets and everything else that reads by libuv pass untouched.
 #include <h2o.h>
 #include <h2o/http2.h>
@@ -17,6 +22,7 @@
 
 static struct {
     __typeof__(uv_read_start) *read_start;
+    __typeof__(uv_read_stop) *read_stop;
     __typeof__(h2o_socket_close) *socket_close;
     __typeof__(h2o_http2_accept) *http2_accept;
 } real;
@@ -24,14 +30,19 @@ static struct {
 __attribute__((constructor)) static void find_real(void)
 {
     library_behind("uv_read_start", &real.read_start);
+    library_behind("uv_read_stop", &real.read_stop);
     library_behind("h2o_socket_close", &real.socket_close);
     library_behind("h2o_http2_accept", &real.http2_accept);
 }
 
 bool intake_is_in_place(void)
 {
-    static const char *const names[] = {"uv_read_start", "h2o_socket_close", "h2o_http2_accept",
-                                        "h2o_http2_handle_upgrade", NULL};
+    static const char *const names[] = {"uv_read_start",
+                                        "uv_read_stop",
+                                        "h2o_socket_close",
+                                        "h2o_http2_accept",
+                                        "h2o_http2_handle_upgrade",
+                                        NULL};
     return library_is_overruled(names);
 }
 
@@ -54,9 +65,25 @@ void intake_forget(const struct conn *conn)
         reading = NULL;
 }
 
+static void on_alloc(uv_handle_t *handle, size_t size, uv_buf_t *buf)
+{
+    struct conn *conn = CM_CONTAINER_OF(handle, struct conn, tcp);
+    if (conn->reading == READING_NOTED)
+        *buf = uv_buf_init(NULL, 0);
+    else
+        conn->alloc_cb(handle, size, buf);
+}
+
 static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
 {
     struct conn *conn = CM_CONTAINER_OF(stream, struct conn, tcp);
+    if (conn->reading == READING_NOTED) {
+        conn->reading = READING_NOT;
+        (void)real.read_stop(stream);
+        return;
+    }
+    if (count < 0)
+        conn->reading = READING_NOT; // libuv has stopped by itself
     // "Nothing now", which libuv says after a read that filled its buffer to the
     // brim. libh2o takes it for a broken connection under TLS.
     if (count == 0)
@@ -80,8 +107,27 @@ int uv_read_start(uv_stream_t *stream, uv_alloc_cb alloc_cb, uv_read_cb read_cb)
         return real.read_start(stream, alloc_cb, read_cb);
     struct conn *conn = CM_CONTAINER_OF(stream, struct conn, tcp);
     conn->read_cb = read_cb;
+    conn->alloc_cb = alloc_cb;
     reading = conn;
-    return real.read_start(stream, alloc_cb, on_read);
+    bool goes_on = conn->reading == READING_NOTED;
+    conn->reading = READING;
+    return goes_on ? 0 : real.read_start(stream, on_alloc, on_read);
+}
+
+// A stream that has begun by us.
+static bool is_ours(const uv_stream_t *stream)
+{
+    return stream->read_cb == on_read;
+}
+
+int uv_read_stop(uv_stream_t *stream)
+{
+    if (!is_ours(stream))
+        return real.read_stop(stream);
+    struct conn *conn = CM_CONTAINER_OF(stream, struct conn, tcp);
+    if (conn->reading == READING)
+        conn->reading = READING_NOTED;
+    return 0;
 }
 
 // From here on nothing of the connection's protocol may be looked at; under TLS
