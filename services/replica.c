@@ -14,6 +14,11 @@
 #define uthash_free(ptr, size) free(ptr)
 #include <uthash.h>
 
+struct old_catalog {
+    struct old_catalog *next;
+    struct catalog *catalog;
+};
+
 struct refused_record {
     UT_hash_handle hh;
     bool gone;
@@ -83,6 +88,8 @@ void replica_restore_refused(struct replica *r, struct slice id, struct slice re
 
 void replica_fini(struct replica *r)
 {
+    while (replica_tidy(r))
+        continue;
     catalog_destroy(r->shown);
     catalog_destroy(r->staged);
     clear_refused(&r->refused);
@@ -107,7 +114,7 @@ static void keep_last_good(struct replica *r, bool staged, struct slice id, stru
 {
     note_refused(refused_of(r, staged), id, record, false);
     struct model *last_good = staged ? catalog_find(r->shown, id) : NULL;
-    if (last_good != NULL)
+    if (last_good != NULL && catalog_find(r->staged, id) == NULL)
         catalog_put(r->staged, model_ref(last_good));
 }
 
@@ -162,15 +169,37 @@ void replica_remove(struct replica *r, bool staged, struct slice id)
     (void)catalog_remove(c, id);
 }
 
-void replica_stage_begin(struct replica *r)
+// Ten thousand models are not freed in one turn.
+static void put_away(struct replica *r, struct catalog *c)
+{
+    struct old_catalog *old = xmalloc(sizeof(*old));
+    *old = (struct old_catalog){.next = r->old, .catalog = c};
+    r->old = old;
+}
+
+bool replica_tidy(struct replica *r)
+{
+    struct old_catalog *old = r->old;
+    if (old == NULL)
+        return false;
+    if (catalog_destroy_some(old->catalog)) {
+        r->old = old->next;
+        free(old);
+    }
+    return true;
+}
+
+void replica_stage_begin(struct replica *r, bool copy)
 {
     CM_ASSERT(r->staged == NULL);
-    r->staged = catalog_create();
+    r->staged = copy ? catalog_copy(r->shown) : catalog_create();
+    for (const struct refused_record *e = copy ? r->refused : NULL; e != NULL; e = e->hh.next)
+        note_refused(&r->refused_staged, e->id, e->record, e->gone);
 }
 
 void replica_stage_drop(struct replica *r)
 {
-    catalog_destroy(r->staged);
+    put_away(r, r->staged);
     clear_refused(&r->refused_staged);
     r->staged = NULL;
     poison_end(&r->poison);
@@ -179,7 +208,7 @@ void replica_stage_drop(struct replica *r)
 void replica_stage_commit(struct replica *r)
 {
     CM_ASSERT(r->staged != NULL);
-    catalog_destroy(r->shown);
+    put_away(r, r->shown);
     clear_refused(&r->refused);
     r->shown = r->staged;
     r->refused = r->refused_staged;

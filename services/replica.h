@@ -12,6 +12,7 @@
 
 // Records of the store that are not in the catalog as they are there, by id.
 struct refused_record;
+struct old_catalog;
 
 // A zeroed struct is not valid: replica_init.
 struct replica {
@@ -20,9 +21,10 @@ struct replica {
     struct catalog *staged;         // NULL unless a reload is under way
     struct refused_record *refused; // of shown
     struct refused_record *refused_staged;
-    uint64_t rejected; // records that were no models
-    uint64_t poisoned; // records that crashed somebody twice
-    uint64_t changes;  // of shown, since the start
+    struct old_catalog *old; // to be freed by replica_tidy
+    uint64_t rejected;       // records that were no models
+    uint64_t poisoned;       // records that crashed somebody twice
+    uint64_t changes;        // of shown, since the start
 };
 
 void replica_init(struct replica *r, const struct poison *poison);
@@ -32,9 +34,12 @@ void replica_fini(struct replica *r);
 // was there before (also in a reload), and is counted and logged.
 void replica_put(struct replica *r, bool staged, struct slice id, struct slice record);
 void replica_remove(struct replica *r, bool staged, struct slice id);
-void replica_stage_begin(struct replica *r);
+// The stage is empty, or a copy of shown.
+void replica_stage_begin(struct replica *r, bool copy);
 void replica_stage_drop(struct replica *r);
 void replica_stage_commit(struct replica *r);
+// Frees a piece of the catalogs that were dropped or replaced; false when there is none.
+bool replica_tidy(struct replica *r);
 
 // What the store has and shown has not, one call each. gone: the store has no such
 // model any more (its removal was refused).

@@ -13,7 +13,8 @@ enum { KEEP_MS = 300 }; // for the last write
 
 // -- the catalog, by the feed -----------------------------------------------
 
-// An import changes many pages; whoever asks meanwhile waits for one at a time.
+// An import changes many pages; whoever asks meanwhile waits for one at a time. Then
+// what it replaced is freed, a piece at a time, too.
 static void on_render(uv_idle_t *idle)
 {
     struct worker *w = CM_CONTAINER_OF(idle, struct worker, render);
@@ -21,7 +22,8 @@ static void on_render(uv_idle_t *idle)
         return;
     (void)catalog_view(w->replica.shown);
     poison_end(&w->replica.poison);
-    uv_idle_stop(idle);
+    if (!replica_tidy(&w->replica))
+        uv_idle_stop(idle);
 }
 
 static void on_put_model(void *ctx, bool staged, struct slice id, struct slice record)
@@ -36,22 +38,23 @@ static void on_remove_model(void *ctx, bool staged, struct slice id)
     replica_remove(&w->replica, staged, id);
 }
 
-static void on_stage_begin(void *ctx)
+static void on_stage_begin(void *ctx, bool copy)
 {
     struct worker *w = ctx;
-    replica_stage_begin(&w->replica);
-}
-
-static void on_stage_drop(void *ctx)
-{
-    struct worker *w = ctx;
-    replica_stage_drop(&w->replica);
+    replica_stage_begin(&w->replica, copy);
 }
 
 static void on_publish(void *ctx)
 {
     struct worker *w = ctx;
     uv_idle_start(&w->render, on_render);
+}
+
+static void on_stage_drop(void *ctx)
+{
+    struct worker *w = ctx;
+    replica_stage_drop(&w->replica);
+    on_publish(w); // what was staged is freed
 }
 
 static void on_stage_commit(void *ctx)

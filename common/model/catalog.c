@@ -11,6 +11,8 @@
 #include "common/model/listing.h"
 #include "common/model/model_map.h"
 
+enum { DESTROY_SLOTS = 2048 }; // a call
+
 struct catalog {
     struct model_map models;
     struct listing *listing;
@@ -26,14 +28,35 @@ struct catalog *catalog_create(void)
     return c;
 }
 
+struct catalog *catalog_copy(const struct catalog *from)
+{
+    struct catalog *c = xcalloc(1, sizeof(*c));
+    *c = *from;
+    c->view = from->view != NULL ? view_ref(from->view) : NULL;
+    c->listing = listing_copy(from->listing);
+    model_map_copy(&c->models, &from->models);
+    return c;
+}
+
 void catalog_destroy(struct catalog *c)
 {
     if (c == NULL)
         return;
-    view_unref(c->view);
-    listing_destroy(c->listing);
-    model_map_fini(&c->models);
-    free(c);
+    while (!catalog_destroy_some(c))
+        continue;
+}
+
+bool catalog_destroy_some(struct catalog *c)
+{
+    if (c->listing != NULL) {
+        view_unref(c->view);
+        listing_destroy(c->listing);
+        c->listing = NULL;
+    } else if (model_map_drain(&c->models, DESTROY_SLOTS)) {
+        free(c);
+        return true;
+    }
+    return false;
 }
 
 static bool is_listed(const struct model *m)

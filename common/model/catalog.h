@@ -13,7 +13,11 @@
 struct catalog;
 
 CM_MUST_CHECK struct catalog *catalog_create(void);
+// The same models, pages and view; a reference of each model is all that it costs.
+CM_MUST_CHECK struct catalog *catalog_copy(const struct catalog *from);
 void catalog_destroy(struct catalog *c); // NULL is fine; views that are pinned live on
+// The same a piece a call, for one that is used no more. True: it is gone.
+CM_MUST_CHECK bool catalog_destroy_some(struct catalog *c);
 // Takes over one reference of m; replaces the model of that id.
 void catalog_put(struct catalog *c, struct model *m);
 // False when there was none.

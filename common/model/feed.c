@@ -18,6 +18,9 @@
 // off from its replicas answers as before, but what it says may be of the past or
 // of a branch that will be thrown away. The feed is AWAY then, though linked.
 //
+// An answer that takes long to apply is applied in slices, a turn of the owner's loop
+// each; the read counts as under way until the last.
+//
 // Reads are serial: a bell or a feed_confirm during one asks for a head read after
 // it, since the answer under way may be older than they are. With the link down
 // there is no read at all. The bell is the only input that anybody may forge: it
@@ -25,6 +28,8 @@
 #include "common/model/feed_internal.h"
 
 #include <stdlib.h>
+
+enum { SWEEP = 2000 }; // records of former copies, a tick
 
 static const char *const state_names[] = {
     [FEED_EMPTY] = "empty", [FEED_AWAY] = "away",       [FEED_CATCHUP] = "catchup",
@@ -58,6 +63,7 @@ struct feed *feed_create(const struct feed_actions *actions, void *ctx, uint64_t
     f->actions = actions;
     f->ctx = ctx;
     f->repair_wait_ms = repair_wait_ms;
+    f->slice_bytes = FEED_SLICE_BYTES;
     return f;
 }
 
@@ -67,6 +73,7 @@ void feed_destroy(struct feed *f)
         return;
     feed_copy_clear(&f->live);
     feed_copy_clear(&f->stage);
+    feed_copy_sweep(&f->trash, SIZE_MAX);
     free(f);
 }
 
@@ -209,6 +216,7 @@ void feed_on_link(struct feed *f, bool up)
     f->reading = FEED_READING_NOTHING;
     f->again = false;
     f->corrupt_epoch = 0;
+    feed_log_drop(f);
     if (f->staging)
         feed_reload_abort(f);
     feed_enter(f, feed_has_catalog(f) ? FEED_AWAY : FEED_EMPTY, FEED_REASON_NONE);
@@ -217,6 +225,7 @@ void feed_on_link(struct feed *f, bool up)
 
 void feed_on_tick(struct feed *f)
 {
+    feed_copy_sweep(&f->trash, SWEEP);
     if (f->up && f->reading == FEED_READING_NOTHING)
         feed_ask_head(f);
 }
@@ -332,10 +341,27 @@ void feed_on_head(struct feed *f, enum head_status status, const struct head *he
 
 void feed_on_log(struct feed *f, const struct oplog_entry *entries, size_t count, bool garbled)
 {
-    CM_ASSERT(f->reading == FEED_READING_LOG);
-    f->reading = FEED_READING_NOTHING;
-    feed_log_apply(f, entries, count, garbled);
+    CM_ASSERT(f->reading == FEED_READING_LOG && !f->walk.active);
+    feed_log_begin(f, entries, count, garbled);
     settle(f);
+}
+
+bool feed_wants_turn(const struct feed *f)
+{
+    return f->walk.active;
+}
+
+void feed_on_turn(struct feed *f)
+{
+    CM_ASSERT(f->walk.active);
+    feed_log_go_on(f);
+    settle(f);
+}
+
+void feed_limit_slice(struct feed *f, size_t bytes)
+{
+    CM_ASSERT(bytes > 0);
+    f->slice_bytes = bytes;
 }
 
 void feed_on_scan(struct feed *f, const struct feed_record *records, size_t count, bool done)

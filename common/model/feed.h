@@ -61,7 +61,8 @@ struct feed_actions {
     // publish or stage_commit.
     void (*put_model)(void *ctx, bool staged, struct slice id, struct slice record);
     void (*remove_model)(void *ctx, bool staged, struct slice id);
-    void (*stage_begin)(void *ctx);  // start a second, empty catalog
+    // Start a second catalog, empty or a copy of the one that is shown.
+    void (*stage_begin)(void *ctx, bool copy);
     void (*stage_drop)(void *ctx);   // forget it
     void (*stage_commit)(void *ctx); // it takes the first one's place; publish it
     void (*publish)(void *ctx);      // put/remove of whole revisions are done: show them
@@ -119,8 +120,16 @@ void feed_on_bell(struct feed *f, const struct bell *bell);
 void feed_on_head(struct feed *f, enum head_status status, const struct head *head,
                   uint64_t sent_ms, bool confirms);
 // In stream order; count 0 = nothing after that revision. garbled: an entry
-// could not be read at all (entries holds those before it).
+// could not be read at all (entries holds those before it). What names keys is told at
+// once. Of the models a large answer takes several turns: while feed_wants_turn,
+// entries and all they point to must stay as they are, and feed_on_turn be called.
 void feed_on_log(struct feed *f, const struct oplog_entry *entries, size_t count, bool garbled);
+bool feed_wants_turn(const struct feed *f); // never after feed_on_link(false)
+void feed_on_turn(struct feed *f);
+// How many bytes of operations one call applies (FEED_SLICE_BYTES unless told), but one
+// operation in any case.
+enum { FEED_SLICE_BYTES = 8 * 1024 };
+void feed_limit_slice(struct feed *f, size_t bytes);
 struct feed_record {
     struct slice id, record;
 };

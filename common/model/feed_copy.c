@@ -67,6 +67,42 @@ void feed_copy_clear(struct feed_copy *c)
     *c = (struct feed_copy){.records = NULL};
 }
 
+void feed_copy_take(struct feed_copy *to, const struct feed_copy_record **next, size_t most)
+{
+    for (; *next != NULL && most > 0; most--) {
+        const struct feed_copy_record *from = *next;
+        struct feed_copy_record *record = xcalloc(1, sizeof(*record) + from->hh.keylen);
+        memcpy(record->id, from->id, from->hh.keylen);
+        record->digest = from->digest;
+        HASH_ADD_KEYPTR_BYHASHVALUE(hh, to->records, record->id, from->hh.keylen, from->hh.hashv,
+                                    record);
+        *next = from->hh.next;
+    }
+}
+
+// The table's own order links the records: so they are one chain without a walk.
+void feed_copy_discard(struct feed_copy *c, struct feed_copy_record **trash)
+{
+    struct feed_copy_record *first = c->records;
+    if (first != NULL) {
+        UT_hash_table *table = first->hh.tbl;
+        struct feed_copy_record *last = ELMT_FROM_HH(table, table->tail);
+        HASH_CLEAR(hh, c->records);
+        last->hh.next = *trash;
+        *trash = first;
+    }
+    *c = (struct feed_copy){.records = NULL};
+}
+
+void feed_copy_sweep(struct feed_copy_record **trash, size_t most)
+{
+    for (; *trash != NULL && most > 0; most--) {
+        struct feed_copy_record *next = (*trash)->hh.next;
+        free(*trash);
+        *trash = next;
+    }
+}
+
 bool feed_copy_sums_up(const struct feed_copy *c, const struct head *head)
 {
     return digest_equal(c->at.digest, head->digest) && c->at.models == head->models;

@@ -7,9 +7,24 @@
 
 enum feed_reading { FEED_READING_NOTHING, FEED_READING_HEAD, FEED_READING_LOG, FEED_READING_SCAN };
 
+// The log's answer while it is applied.
+struct feed_walk {
+    const struct oplog_entry *entries; // the caller's
+    size_t count, at;
+    bool active, garbled;
+    struct slice rest; // operations of entries[at] to come, once it is begun
+    bool begun;        // entries[at] is applied in part
+    bool arrived;      // the target was reached before entries[at]
+    bool shown;        // an entry has gone into the live copy
+    bool unpublished;  // and has not been published
+    size_t budget;     // bytes of operations that this turn may still apply
+};
+
 // Invariants:
 //   reading != NOTHING implies up
 //   staging implies reading != NOTHING (a reload never waits for a tick)
+//   walk.active implies reading == LOG
+//   drafting implies walk.active, and not staging
 //   state EMPTY if and only if live.at.epoch is 0
 struct feed {
     const struct feed_actions *actions;
@@ -27,9 +42,14 @@ struct feed {
     struct {
         uint64_t revision, change;
     } path[FEED_PATH_MAX];
-    bool staging; // a reload is under way
-    bool falling; // it is the permitted fall
+    bool staging;  // a reload is under way
+    bool falling;  // it is the permitted fall
+    bool drafting; // the stage is a copy of live on which one large entry is applied
     struct feed_copy stage;
+    const struct feed_copy_record *draft_next; // of live: to be copied next
+    struct feed_walk walk;
+    size_t slice_bytes;
+    struct feed_copy_record *trash; // of former copies, freed bit by bit
 
     struct head target; // the last head read: where the log is followed to
     uint64_t target_sent_ms;
@@ -65,7 +85,15 @@ void feed_ask_head(struct feed *f);
 void feed_ask_log(struct feed *f, uint64_t after);
 
 // feed_log.c: the log's answer, for the staged copy or the live one.
-void feed_log_apply(struct feed *f, const struct oplog_entry *entries, size_t count, bool garbled);
+void feed_log_begin(struct feed *f, const struct oplog_entry *entries, size_t count, bool garbled);
+void feed_log_go_on(struct feed *f); // one slice; walk.active until it is the last
+void feed_log_drop(struct feed *f);  // what is applied in part is forgotten
+
+// feed_draft.c: one large entry, applied aside.
+void feed_draft_begin(struct feed *f);
+CM_MUST_CHECK bool feed_draft_is_ready(struct feed *f); // copies a piece if it is not
+void feed_draft_commit(struct feed *f);                 // the entry is whole: show it
+void feed_draft_drop(struct feed *f);
 
 // feed_reload.c
 void feed_reload_begin(struct feed *f, bool falling); // stages the target

@@ -13,6 +13,10 @@
 // up to its digest. Entries past that point are newer than the head; they are
 // applied as well, and what is odd among them is judged by a newer head.
 //
+// A large answer is walked in slices. Between two of them the live copy stands at a
+// whole revision: a large entry goes to a draft (feed_draft.c), a small one is applied
+// in one piece. Keys are told of before the first slice, whatever comes of the rest.
+//
 // The same walk advances the staged copy. When that one arrives it becomes the
 // live one in the middle of the walk, and the rest of the batch goes there.
 #include "common/model/feed_internal.h"
@@ -29,19 +33,23 @@ enum outcome {
 
 static struct feed_copy *copy_of(struct feed *f)
 {
-    return f->staging ? &f->stage : &f->live;
+    return f->staging || f->drafting ? &f->stage : &f->live;
 }
 
-// ON_THE_WAY: the entry continues the copy.
-static enum outcome check_joint(const struct feed_position *at, const struct oplog_entry *e)
+static enum outcome check_chain(const struct feed_position *at, const struct oplog_entry *e)
 {
     if (e->revision > at->revision + 1)
         return GAP;
     if (e->revision <= at->revision)
         return GARBLED; // not what was asked for
-    if (e->previous != at->change)
-        return FORKED;
-    return oplog_valid(e->ops) ? ON_THE_WAY : GARBLED;
+    return e->previous == at->change ? ON_THE_WAY : FORKED;
+}
+
+// ON_THE_WAY: the entry continues the copy.
+static enum outcome check_joint(const struct feed_position *at, const struct oplog_entry *e)
+{
+    enum outcome chain = check_chain(at, e);
+    return chain != ON_THE_WAY || oplog_valid(e->ops) ? chain : GARBLED;
 }
 
 static enum outcome compare(const struct feed_copy *c, const struct head *target)
@@ -56,32 +64,83 @@ static enum outcome compare(const struct feed_copy *c, const struct head *target
 // The keys are marked at once, also for a staged copy: a denial that was seen
 // stays in force whatever becomes of the reload. (Without a catalog no key is in
 // use yet.)
-static void apply(struct feed *f, const struct oplog_entry *e)
+static void mark_key(struct feed *f, const struct oplog_op *op, uint64_t revision)
+{
+    if (feed_has_catalog(f))
+        f->actions->key_changed(f->ctx, &op->key, op->kind == OPLOG_DENY, revision);
+}
+
+static void apply_op(struct feed *f, const struct oplog_op *op, uint64_t revision)
 {
     struct feed_copy *c = copy_of(f);
-    struct slice rest = e->ops;
-    struct oplog_op op;
-    while (oplog_next(&rest, &op) > 0) {
-        switch (op.kind) {
-        case OPLOG_MODEL:
-            feed_copy_put(c, op.id, op.record);
-            f->actions->put_model(f->ctx, f->staging, op.id, op.record);
-            break;
-        case OPLOG_REMOVE:
-            feed_copy_remove(c, op.id);
-            f->actions->remove_model(f->ctx, f->staging, op.id);
-            break;
-        case OPLOG_KEY:
-        case OPLOG_DENY:
-            if (feed_has_catalog(f))
-                f->actions->key_changed(f->ctx, &op.key, op.kind == OPLOG_DENY, e->revision);
-            break;
-        }
+    bool staged = c == &f->stage;
+    switch (op->kind) {
+    case OPLOG_MODEL:
+        feed_copy_put(c, op->id, op->record);
+        f->actions->put_model(f->ctx, staged, op->id, op->record);
+        break;
+    case OPLOG_REMOVE:
+        feed_copy_remove(c, op->id);
+        f->actions->remove_model(f->ctx, staged, op->id);
+        break;
+    case OPLOG_KEY:
+    case OPLOG_DENY:
+        mark_key(f, op, revision);
+        break;
     }
+}
+
+// The entry is applied: the copy stands there.
+static void finish_entry(struct feed *f, const struct oplog_entry *e)
+{
+    struct feed_copy *c = copy_of(f);
     c->at.revision = e->revision;
     c->at.change = e->change;
-    if (!f->staging)
+    f->walk.unpublished = !f->staging && !f->drafting;
+    if (f->drafting)
+        feed_draft_commit(f); // which shows all that was put before, too
+    if (!f->staging) {
+        f->walk.shown = true;
         feed_note_path(f);
+    }
+    f->walk.begun = false;
+    f->walk.at++;
+}
+
+static bool has_several_ops(struct slice ops)
+{
+    (void)slice_take(&ops, '\n');
+    return ops.len > 0;
+}
+
+// False: the rest of the entry is for another turn.
+static bool apply(struct feed *f, const struct oplog_entry *e)
+{
+    struct feed_walk *w = &f->walk;
+    struct oplog_op op;
+    if (!w->begun) {
+        bool large = e->ops.len > f->slice_bytes && has_several_ops(e->ops);
+        if (w->budget < f->slice_bytes && e->ops.len > w->budget)
+            return false;
+        w->begun = true;
+        w->rest = e->ops;
+        if (large && !f->staging)
+            feed_draft_begin(f);
+    }
+    if (f->drafting && !feed_draft_is_ready(f))
+        return false;
+    while (w->rest.len > 0) {
+        size_t before = w->rest.len;
+        if (w->budget == 0 && (f->drafting || f->staging))
+            return false;
+        int more = oplog_next(&w->rest, &op);
+        CM_ASSERT(more > 0); // it was looked through
+        apply_op(f, &op, e->revision);
+        size_t used = before - w->rest.len;
+        w->budget -= used < w->budget ? used : w->budget;
+    }
+    finish_entry(f, e);
+    return true;
 }
 
 // The copy stands where the target stood: what we have is confirmed.
@@ -92,31 +151,33 @@ static void arrive(struct feed *f)
     feed_confirmed(f);
 }
 
-// Applies what fits and says why it stopped. *shown counts the entries that went
-// into the live copy.
-static enum outcome walk(struct feed *f, const struct oplog_entry *entries, size_t count,
-                         size_t *shown)
+// Applies what fits in this turn and says why it stopped. *paused: another turn shall
+// go on.
+static enum outcome walk(struct feed *f, bool *paused)
 {
-    enum outcome outcome = ON_THE_WAY;
-    for (size_t i = 0; i < count; i++) {
-        enum outcome joint = check_joint(&copy_of(f)->at, &entries[i]);
-        if (joint != ON_THE_WAY && outcome != ARRIVED)
+    struct feed_walk *w = &f->walk;
+    while (w->at < w->count) {
+        const struct oplog_entry *e = &w->entries[w->at];
+        enum outcome joint = w->begun ? ON_THE_WAY : check_joint(&copy_of(f)->at, e);
+        if (joint != ON_THE_WAY && !w->arrived)
             return joint;
         if (joint != ON_THE_WAY) {
             f->again = true; // a newer head shall judge
             return ARRIVED;
         }
-        *shown += !f->staging;
-        apply(f, &entries[i]);
-        if (outcome == ARRIVED)
+        *paused = !apply(f, e);
+        if (*paused)
+            break;
+        if (w->arrived)
             continue;
-        outcome = compare(copy_of(f), &f->target);
+        enum outcome outcome = compare(copy_of(f), &f->target);
         if (outcome == ARRIVED)
             arrive(f);
         else if (outcome != ON_THE_WAY)
             return outcome;
+        w->arrived = outcome == ARRIVED;
     }
-    return outcome;
+    return w->arrived ? ARRIVED : ON_THE_WAY;
 }
 
 static void conclude_staged(struct feed *f, enum outcome outcome)
@@ -157,23 +218,107 @@ static void conclude_live(struct feed *f, enum outcome outcome)
     }
 }
 
-void feed_log_apply(struct feed *f, const struct oplog_entry *entries, size_t count, bool garbled)
+// What was applied up to here is shown and told.
+static void show(struct feed *f, enum outcome outcome)
 {
-    size_t shown = 0;
-    enum outcome outcome = walk(f, entries, count, &shown);
-    if (garbled && outcome == ON_THE_WAY)
-        outcome = GARBLED;
-    else if (garbled && outcome == ARRIVED)
-        f->again = true;
-    else if (count == 0)
-        outcome = GAP; // though the head is ahead
-    if (shown > 0) {
+    struct feed_walk *w = &f->walk;
+    if (w->unpublished)
         f->actions->publish(f->ctx);
-        if (outcome != ARRIVED) // it continues ours after all, as far as that
-            feed_enter(f, FEED_CATCHUP, FEED_REASON_NONE);
-    }
+    if (w->shown && outcome != ARRIVED) // it continues ours after all, as far as that
+        feed_enter(f, FEED_CATCHUP, FEED_REASON_NONE);
+    w->unpublished = w->shown = false;
+}
+
+static void conclude(struct feed *f, enum outcome outcome)
+{
+    struct feed_walk w = f->walk;
+    if (w.garbled && outcome == ON_THE_WAY)
+        outcome = GARBLED;
+    else if (w.garbled && outcome == ARRIVED)
+        f->again = true;
+    else if (w.count == 0)
+        outcome = GAP; // though the head is ahead
+    show(f, outcome);
+    f->walk = (struct feed_walk){.active = false};
+    f->reading = FEED_READING_NOTHING;
     if (f->staging)
         conclude_staged(f, outcome);
     else
         conclude_live(f, outcome);
+}
+
+void feed_log_go_on(struct feed *f)
+{
+    bool paused = false;
+    f->walk.budget = f->slice_bytes;
+    enum outcome outcome = walk(f, &paused);
+    if (paused)
+        show(f, outcome);
+    else
+        conclude(f, outcome);
+}
+
+static bool names_keys(struct slice ops, bool *valid)
+{
+    bool found = false;
+    struct oplog_op op;
+    int more;
+    while ((more = oplog_next(&ops, &op)) > 0)
+        found = found || op.kind == OPLOG_KEY || op.kind == OPLOG_DENY;
+    *valid = more == 0;
+    return found;
+}
+
+static void mark_keys_of(struct feed *f, const struct oplog_entry *e)
+{
+    struct slice rest = e->ops;
+    struct oplog_op op;
+    while (oplog_next(&rest, &op) > 0)
+        if (op.kind == OPLOG_KEY || op.kind == OPLOG_DENY)
+            mark_key(f, &op, e->revision);
+}
+
+// Of the entries that continue what we have. (They are told of again when their entry
+// is applied, to whoever got a catalog meanwhile.)
+static void mark_keys(struct feed *f)
+{
+    struct feed_position at = copy_of(f)->at;
+    for (size_t i = 0; i < f->walk.count; i++) {
+        const struct oplog_entry *e = &f->walk.entries[i];
+        bool valid;
+        if (check_chain(&at, e) != ON_THE_WAY)
+            return;
+        bool named = names_keys(e->ops, &valid);
+        if (!valid)
+            return;
+        if (named)
+            mark_keys_of(f, e);
+        at.revision = e->revision;
+        at.change = e->change;
+    }
+}
+
+static bool fits_one_turn(const struct feed *f)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < f->walk.count; i++)
+        bytes += f->walk.entries[i].ops.len;
+    return bytes <= f->slice_bytes;
+}
+
+void feed_log_begin(struct feed *f, const struct oplog_entry *entries, size_t count, bool garbled)
+{
+    f->walk =
+        (struct feed_walk){.active = true, .entries = entries, .count = count, .garbled = garbled};
+    if (fits_one_turn(f))
+        feed_log_go_on(f);
+    else
+        mark_keys(f);
+}
+
+void feed_log_drop(struct feed *f)
+{
+    f->walk = (struct feed_walk){.active = false};
+    if (f->drafting)
+        feed_draft_drop(f);
 }

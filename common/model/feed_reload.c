@@ -52,7 +52,7 @@ void feed_reload_begin(struct feed *f, bool falling)
     // While falling nothing is proven yet: the store is still behind us.
     if (!falling)
         feed_enter(f, feed_has_catalog(f) ? FEED_CATCHUP : FEED_EMPTY, FEED_REASON_NONE);
-    f->actions->stage_begin(f->ctx);
+    f->actions->stage_begin(f->ctx, false);
     ask_page(f, true);
 }
 
@@ -95,7 +95,7 @@ void feed_reload_commit(struct feed *f)
     bool fell = f->falling || (feed_has_catalog(f) && f->stage.at.revision < f->live.at.revision);
     CM_ASSERT(!fell || f->falling || f->stage.at.epoch != f->live.at.epoch);
     f->counters.falls += fell;
-    feed_copy_clear(&f->live);
+    feed_copy_discard(&f->live, &f->trash);
     f->live = f->stage;
     f->stage = (struct feed_copy){.records = NULL};
     memset(f->path, 0, sizeof(f->path));
@@ -120,6 +120,6 @@ void feed_reload_abort(struct feed *f)
 {
     f->counters.reload_aborts++;
     f->staging = false;
-    feed_copy_clear(&f->stage);
+    feed_copy_discard(&f->stage, &f->trash);
     f->actions->stage_drop(f->ctx);
 }

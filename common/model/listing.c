@@ -67,6 +67,22 @@ void listing_destroy(struct listing *l)
     free(l);
 }
 
+struct listing *listing_copy(const struct listing *from)
+{
+    struct listing *l = listing_create();
+    *l = *from;
+    l->cap = from->count;
+    l->runs = xcalloc(l->cap, sizeof(struct run));
+    for (size_t i = 0; i < l->count; i++) {
+        const struct run *r = &from->runs[i];
+        l->runs[i] = (struct run){.count = r->count, .cap = r->count};
+        l->runs[i].page = r->page != NULL ? page_ref(r->page) : NULL;
+        l->runs[i].models = xmalloc(r->count * sizeof(struct model *));
+        memcpy(l->runs[i].models, r->models, r->count * sizeof(struct model *));
+    }
+    return l;
+}
+
 // --- where a model belongs ---
 
 // The last run that does not begin after m; 0 when all do.

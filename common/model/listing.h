@@ -20,6 +20,7 @@ enum { LISTING_RUN_MEAN = 64 }; // models; a power of two
 struct listing;
 
 CM_MUST_CHECK struct listing *listing_create(void);
+CM_MUST_CHECK struct listing *listing_copy(const struct listing *from); // shares the pages
 void listing_destroy(struct listing *l);
 // m must not be in it; no two models have the same (created, id).
 void listing_add(struct listing *l, struct model *m);

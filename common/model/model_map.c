@@ -45,6 +45,24 @@ void model_map_fini(struct model_map *map)
     *map = (struct model_map){0};
 }
 
+void model_map_copy(struct model_map *to, const struct model_map *from)
+{
+    *to = *from;
+    to->slots = xmalloc(from->size * sizeof(struct model *));
+    for (size_t i = 0; i < from->size; i++)
+        to->slots[i] = from->slots[i] != NULL ? model_ref(from->slots[i]) : NULL;
+}
+
+bool model_map_drain(struct model_map *map, size_t most)
+{
+    for (; map->size > 0 && most > 0; most--)
+        model_unref(map->slots[--map->size]);
+    if (map->size > 0)
+        return false;
+    model_map_fini(map);
+    return true;
+}
+
 static size_t home(const struct model_map *map, struct slice id)
 {
     return (size_t)model_map_hash(id) & (map->size - 1);

@@ -16,6 +16,10 @@ struct model_map {
 };
 
 void model_map_fini(struct model_map *map); // drops all references
+// from's models into an empty map, each with a reference of its own.
+void model_map_copy(struct model_map *to, const struct model_map *from);
+// Empties a map that is used no more, looking at `most` slots a call. True: it is empty.
+CM_MUST_CHECK bool model_map_drain(struct model_map *map, size_t most);
 // Borrowed, or NULL.
 struct model *model_map_find(const struct model_map *map, struct slice id);
 // Takes over one reference of m. Returns the replaced model with its reference,

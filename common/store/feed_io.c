@@ -38,7 +38,7 @@ enum {
     ACK_MS = 1000,
     BYE_MS = 200,
     SPARE_COMMANDS = 64, // beside the fills: one read of the feed, acks, the beat
-    OWN_HANDLES = 3,
+    OWN_HANDLES = 4,
     CONNECTIONS = 2, // and the Sentinels', as one part
 };
 
@@ -54,7 +54,9 @@ struct feed_io {
     uv_timer_t poll;
     uv_timer_t ack; // while closing: how long the bye may take
     uv_idle_t turn;
+    uv_idle_t apply; // while a large answer is taken in, a slice a turn
     unsigned open_parts;
+    bool has_just_read;
     bool changed, ack_is_due, acks_are_refused;
     bool closing, ending;
     void (*on_closed)(void *ctx);
@@ -129,6 +131,24 @@ static void after_read(void *ctx, bool was_head)
     tell_change(io);
 }
 
+static void on_apply(uv_idle_t *apply)
+{
+    struct feed_io *io = apply->data;
+    if (io->has_just_read) { // which took its time, too
+        io->has_just_read = false;
+        return;
+    }
+    if (feed_read_turn(&io->read))
+        uv_idle_stop(apply);
+}
+
+static void on_begun(void *ctx)
+{
+    struct feed_io *io = ctx;
+    io->has_just_read = true;
+    uv_idle_start(&io->apply, on_apply);
+}
+
 static void on_turn(uv_idle_t *turn)
 {
     struct feed_io *io = turn->data;
@@ -176,10 +196,10 @@ static void remove_model(void *ctx, bool staged, struct slice id)
     io->actions.remove_model(io->options.ctx, staged, id);
 }
 
-static void stage_begin(void *ctx)
+static void stage_begin(void *ctx, bool copy)
 {
     struct feed_io *io = ctx;
-    io->actions.stage_begin(io->options.ctx);
+    io->actions.stage_begin(io->options.ctx, copy);
 }
 
 static void stage_drop(void *ctx)
@@ -237,6 +257,10 @@ static void on_data_link(void *ctx, bool up)
     if (up)
         (void)publish(io, ACK_HELLO, on_ack_reply);
     feed_on_link(io->feed, up);
+    if (!up) {
+        uv_idle_stop(&io->apply);
+        feed_read_drop(&io->read);
+    }
     io->changed = true;
     tell_change(io);
 }
@@ -320,12 +344,14 @@ struct feed_io *feed_io_open(uv_loop_t *loop, const struct feed_io_options *opti
                                   .keyspace = options->keyspace,
                                   .feed = io->feed,
                                   .after = after_read,
+                                  .begun = on_begun,
                                   .ctx = io};
     io->keys = (struct key_reads){.data = io->data, .keyspace = options->keyspace};
     uv_timer_init(loop, &io->poll);
     uv_timer_init(loop, &io->ack);
     uv_idle_init(loop, &io->turn);
-    io->poll.data = io->ack.data = io->turn.data = io;
+    uv_idle_init(loop, &io->apply);
+    io->poll.data = io->ack.data = io->turn.data = io->apply.data = io;
     io->open_parts = OWN_HANDLES + CONNECTIONS + (io->sentinel != NULL);
     start_poll(io);
     uv_timer_start(&io->ack, on_ack_time, ACK_MS, ACK_MS);
@@ -340,6 +366,7 @@ static void on_part_closed(void *ctx)
     void (*on_closed)(void *) = io->on_closed;
     void *closed_ctx = io->closed_ctx;
     feed_destroy(io->feed);
+    feed_read_drop(&io->read);
     free(io);
     if (on_closed != NULL)
         on_closed(closed_ctx);
@@ -362,6 +389,7 @@ static void end(struct feed_io *io)
     uv_close((uv_handle_t *)&io->poll, on_handle_closed);
     uv_close((uv_handle_t *)&io->ack, on_handle_closed);
     uv_close((uv_handle_t *)&io->turn, on_handle_closed);
+    uv_close((uv_handle_t *)&io->apply, on_handle_closed);
 }
 
 static void on_bye_reply(void *ctx, const struct redisReply *reply)
@@ -383,6 +411,7 @@ void feed_io_close(struct feed_io *io, void (*on_closed)(void *ctx), void *ctx)
     io->closed_ctx = ctx;
     uv_timer_stop(&io->poll);
     uv_idle_stop(&io->turn);
+    uv_idle_stop(&io->apply);
     if (publish(io, ACK_BYE, on_bye_reply))
         uv_timer_start(&io->ack, on_bye_time, BYE_MS, 0);
     else

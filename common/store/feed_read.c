@@ -2,10 +2,10 @@
 // Questions of the feed as commands, replies as events of the feed.
 //
 // No reply at all needs nothing: the connection is gone, and feed_io tells the
-// feed so. An error (LOADING, NOPERM ...) or a reply of another shape
-// is a failed connection, because the feed must not wait for ever and because
-// Redis may be another one after reconnecting. The connection's back-off and its
-// log (one line per reason) keep that from becoming a flood.
+// feed so. A log's answer is kept until the feed has taken it in. An error (LOADING, NOPERM ...) or
+// a reply of another shape is a failed connection, because the feed must not wait for ever and
+// because Redis may be another one after reconnecting. The connection's back-off and its log (one
+// line per reason) keep that from becoming a flood.
 #include "common/store/feed_read.h"
 
 #include <inttypes.h>
@@ -109,21 +109,46 @@ static bool parse_entry(const struct redisReply *reply, struct oplog_entry *out)
     return oplog_entry_parse(reply_bytes(reply_at(reply, 0)), change, previous, ops, out);
 }
 
+void feed_read_drop(struct feed_read *r)
+{
+    reply_free(r->log);
+    r->log = NULL;
+}
+
+static void end_log(struct feed_read *r)
+{
+    feed_read_drop(r);
+    r->after(r->ctx, false);
+}
+
 static void on_log(void *ctx, const struct redisReply *reply)
 {
     struct feed_read *r = ctx;
-    struct oplog_entry entries[FEED_READ_LOG_COUNT];
     size_t count = 0;
     if (!is_for_feed(r, reply))
         return;
-    if (!reply_is_array(reply) || reply_count(reply) > CM_ARRAY_LEN(entries)) {
+    if (!reply_is_array(reply) || reply_count(reply) > CM_ARRAY_LEN(r->entries)) {
         fail(r, "XRANGE", reply);
         return;
     }
-    while (count < reply_count(reply) && parse_entry(reply_at(reply, count), &entries[count]))
+    CM_ASSERT(r->log == NULL);
+    r->log = reply_take(reply);
+    while (count < reply_count(r->log) && parse_entry(reply_at(r->log, count), &r->entries[count]))
         count++;
-    feed_on_log(r->feed, entries, count, count < reply_count(reply));
-    r->after(r->ctx, false);
+    feed_on_log(r->feed, r->entries, count, count < reply_count(r->log));
+    if (feed_wants_turn(r->feed))
+        r->begun(r->ctx);
+    else
+        end_log(r);
+}
+
+bool feed_read_turn(struct feed_read *r)
+{
+    feed_on_turn(r->feed);
+    if (feed_wants_turn(r->feed))
+        return false;
+    end_log(r);
+    return true;
 }
 
 void feed_read_log(struct feed_read *r, uint64_t after)

@@ -28,7 +28,7 @@
 #include "common/base/buf.h"
 
 enum {
-    CHUNK = 64 * 1024,
+    CHUNK = 16 * 1024,         // libuv reads up to 32 of them a turn
     KEEP_BUFFER = 1024 * 1024, // a larger write buffer is given back after its write
     REPLY_BYTES_MAX = 256 * 1024 * 1024,
     REPLY_ELEMENTS_MAX = 4 * 1024 * 1024,

@@ -34,6 +34,20 @@ struct slice reply_bytes(const struct redisReply *r)
     return SLICE_NONE;
 }
 
+// The connection frees its own struct, which owns nothing any more.
+struct redisReply *reply_take(const struct redisReply *r)
+{
+    struct redisReply *taken = xmalloc(sizeof(*taken)); // freed by hiredis, with free
+    *taken = *r;
+    *(struct redisReply *)r = (struct redisReply){.type = REDIS_REPLY_NIL};
+    return taken;
+}
+
+void reply_free(struct redisReply *r)
+{
+    freeReplyObject(r);
+}
+
 bool reply_integer(const struct redisReply *r, int64_t *out)
 {
     if (r->type == REDIS_REPLY_INTEGER) {

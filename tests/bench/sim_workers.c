@@ -84,6 +84,11 @@ static void ignore_put(void *ctx, bool staged, struct slice id, struct slice rec
     (void)ctx, (void)staged, (void)id, (void)record;
 }
 
+static void ignore_begin(void *ctx, bool copy)
+{
+    (void)ctx, (void)copy;
+}
+
 static void ignore_remove(void *ctx, bool staged, struct slice id)
 {
     (void)ctx, (void)staged, (void)id;
@@ -114,7 +119,7 @@ static void open_worker(unsigned number, uint32_t poll_ms)
 {
     static const struct feed_actions actions = {.put_model = ignore_put,
                                                 .remove_model = ignore_remove,
-                                                .stage_begin = ignore,
+                                                .stage_begin = ignore_begin,
                                                 .stage_drop = ignore,
                                                 .stage_commit = ignore,
                                                 .publish = ignore,

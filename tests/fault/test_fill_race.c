@@ -74,6 +74,11 @@ static void on_remove_model(void *ctx, bool staged, struct slice id)
     (void)ctx, (void)staged, (void)id;
 }
 
+static void on_begin(void *ctx, bool copy)
+{
+    (void)ctx, (void)copy;
+}
+
 static void on_nothing(void *ctx)
 {
     (void)ctx;
@@ -326,7 +331,7 @@ static void start(struct race *r)
 {
     static const struct feed_actions actions = {.put_model = on_put_model,
                                                 .remove_model = on_remove_model,
-                                                .stage_begin = on_nothing,
+                                                .stage_begin = on_begin,
                                                 .stage_drop = on_nothing,
                                                 .stage_commit = on_nothing,
                                                 .publish = on_nothing,

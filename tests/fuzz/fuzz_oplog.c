@@ -26,6 +26,12 @@ static void scan(void *ctx, bool restart)
     (void)restart;
 }
 
+static void begin(void *ctx, bool copy)
+{
+    (void)ctx;
+    (void)copy;
+}
+
 static void put(void *ctx, bool staged, struct slice id, struct slice record)
 {
     (void)ctx;
@@ -53,7 +59,7 @@ static const struct feed_actions actions = {.read_head = nothing,
                                             .scan_models = scan,
                                             .put_model = put,
                                             .remove_model = take_away,
-                                            .stage_begin = nothing,
+                                            .stage_begin = begin,
                                             .stage_drop = nothing,
                                             .stage_commit = nothing,
                                             .publish = nothing,
@@ -72,7 +78,10 @@ static void feed_it(const struct oplog_entry *e)
     CM_ASSERT(feed_restore(f, &at, 1));
     feed_on_link(f, true);
     feed_on_head(f, HEAD_OK, &head, 2, true);
+    feed_limit_slice(f, 1 + e->ops.len % 64);
     feed_on_log(f, e, 1, false);
+    while (feed_wants_turn(f))
+        feed_on_turn(f);
     bool applied = feed_position(f).revision == e->revision;
     CM_ASSERT(applied == oplog_valid(e->ops));
     feed_destroy(f);

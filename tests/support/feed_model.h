@@ -125,7 +125,9 @@ struct worker {
     enum reading reading;
 
     uint16_t live[MODELS], stage[MODELS];
-    bool staging, unshown;
+    bool staging, drafting, unshown;
+    struct oplog_entry entries_of_log[PAGE]; // while the feed takes them in
+    uint16_t walk;                           // number of that answer
     uint8_t cursor;
     struct entry entries[KEYS];
     struct fill fills[KEYS];
@@ -174,7 +176,8 @@ enum event_kind {
     EVENT_BELL,
     EVENT_LINK_DOWN,
     EVENT_LINK_UP,
-    EVENT_ASK, // a read reaches the store
+    EVENT_TURN, // of the loop, while a log answer is taken in
+    EVENT_ASK,  // a read reaches the store
     EVENT_ANSWER_HEAD,
     EVENT_ANSWER_LOG,
     EVENT_ANSWER_SCAN,
@@ -248,8 +251,10 @@ struct sim {
     uint32_t faults;                               // kinds that this history has
     uint32_t delay_max, bell_delay_max, bell_loss; // of 256
     uint32_t log_page, scan_page;
+    uint32_t slice; // bytes of operations a turn; 0 = as they come
     int chaos_left;
     // Over all runs.
+    uint64_t drafts, drafts_dropped;
     uint64_t steps, passed, refused, restored, distrusted, accepted;
     struct feed_counters totals;
 };
@@ -311,6 +316,7 @@ void host_evict(struct worker *w, int key);
 void host_fill_timeout(struct worker *w, int key, uint16_t turn);
 void host_link(struct worker *w, bool up);
 void host_tick(struct worker *w);
+void host_turn(struct worker *w, uint16_t walk);
 void host_bell(struct worker *w, const struct event *e);
 void host_confirm(struct worker *w);
 

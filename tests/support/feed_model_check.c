@@ -12,6 +12,7 @@
 //   passed    200 only for a key that is good at the worker's position; never after
 //             a denial that came in; not later than the bounds after a revocation
 //   told      a report in state live comes after all that its revision stands for
+//   whole     while an answer is taken in slice by slice, too
 //   settled   one read at a time, no stage without one, nothing half shown
 #include "tests/support/feed_model.h"
 
@@ -48,7 +49,8 @@ static void note_denials(struct worker *w, int n)
             if ((came->bell_denies & 1 << k) != 0 && came->revision > w->denied[k])
                 w->denied[k] = came->revision;
     }
-    w->came_count = 0;
+    if (!feed_wants_turn(w->feed))
+        w->came_count = 0;
 }
 
 static void check_moved(struct worker *w, int n, const struct feed_position *at, bool fell)

@@ -79,19 +79,26 @@ static void remove_model(void *ctx, bool staged, struct slice id)
     catalog(acting(ctx), staged)[id.ptr[0] - 'a'] = 0;
 }
 
-static void stage_begin(void *ctx)
+static void stage_begin(void *ctx, bool copy)
 {
     struct worker *w = acting(ctx);
     sim_require(!w->staging, w, "a second stage");
     w->staging = true;
+    w->drafting = copy;
+    sim.drafts += copy;
     memset(w->stage, 0, sizeof(w->stage));
-    check_stage_begin(w);
+    if (copy)
+        memcpy(w->stage, w->live, sizeof(w->stage));
+    else
+        check_stage_begin(w);
 }
 
 static void stage_drop(void *ctx)
 {
     struct worker *w = acting(ctx);
     sim_require(w->staging, w, "dropped, but nothing is staged");
+    sim.drafts_dropped += w->drafting;
+    w->drafting = false;
     w->staging = false;
 }
 
@@ -100,7 +107,7 @@ static void stage_commit(void *ctx)
     struct worker *w = acting(ctx);
     sim_require(w->staging && !w->unshown, w, "commit without a stage or over unshown changes");
     memcpy(w->live, w->stage, sizeof(w->live));
-    w->staging = false;
+    w->staging = w->drafting = false;
 }
 
 static void publish(void *ctx)
@@ -198,6 +205,8 @@ void host_start(struct worker *w)
     memcpy(w->forged, before.forged, sizeof(w->forged)); // they may be on disk
     w->at = w->told = w->last_head = -1;
     w->feed = feed_create(&actions, w, REPAIR_WAIT_MS);
+    if (sim.slice > 0)
+        feed_limit_slice(w->feed, sim.slice);
     disk_load(w);
 }
 
@@ -438,11 +447,20 @@ static void answer_head(struct worker *w, const struct event *e)
     sim.distrusted += !e->confirms;
 }
 
+// What else happens at that time may come before it.
+static void next_turn(struct worker *w)
+{
+    if (!feed_wants_turn(w->feed))
+        return;
+    w->reading = READ_LOG;
+    sim_push_key(w, sim_chance(60) ? sim_random(5) : 0, EVENT_TURN, 0, w->walk);
+}
+
 // e->what: 0 whole; 1..count: that entry's operations are damaged; above: it could
 // not be read at all.
 static void answer_log(struct worker *w, const struct event *e)
 {
-    struct oplog_entry entries[PAGE];
+    struct oplog_entry *entries = w->entries_of_log;
     size_t count = e->count;
     bool garbled = e->what > count;
     if (garbled)
@@ -459,9 +477,23 @@ static void answer_log(struct worker *w, const struct event *e)
     sim_trace("worker %d: log after %u: %zu entries%s", w->number, e->after, count,
               garbled ? ", garbled" : "");
     check_log(w, e, entries, count, garbled);
+    w->walk++;
     w->in_log = true;
     feed_on_log(w->feed, entries, count, garbled);
     w->in_log = false;
+    next_turn(w);
+}
+
+void host_turn(struct worker *w, uint16_t walk)
+{
+    if (walk != w->walk || !feed_wants_turn(w->feed))
+        return;
+    w->reading = READ_NOTHING;
+    w->inside = w->in_log = true;
+    feed_on_turn(w->feed);
+    w->in_log = false;
+    next_turn(w);
+    settled(w);
 }
 
 static void answer_scan(struct worker *w, const struct event *e)

@@ -359,6 +359,9 @@ static void happen_at_worker(struct worker *w, struct event *e)
     case EVENT_BELL:
         host_bell(w, e);
         break;
+    case EVENT_TURN:
+        host_turn(w, e->turn);
+        break;
     case EVENT_LINK_DOWN:
     case EVENT_LINK_UP:
         link_changes(w, e);

@@ -30,9 +30,9 @@ static void say_remove(void *ctx, bool staged, struct slice id)
     buf_printf(ctx, " %s-%.*s", staged ? "stage:" : "", SLICE_FMT(id));
 }
 
-static void say_begin(void *ctx)
+static void say_begin(void *ctx, bool copy)
 {
-    buf_append_str(ctx, " begin");
+    buf_append_str(ctx, copy ? " copy" : " begin");
 }
 
 static void say_drop(void *ctx)

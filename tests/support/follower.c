@@ -60,17 +60,22 @@ static void remove_one(void *ctx, bool staged, struct slice id)
     w->dirty = w->dirty || !staged;
 }
 
-static void begin(void *ctx)
+static void begin(void *ctx, bool copy)
 {
     struct follower *w = ctx;
     assert_false(w->is_staging);
     w->is_staging = true;
+    w->is_drafting = copy;
+    w->drafts += copy;
+    for (size_t i = 0; copy && i < w->shown.count; i++)
+        put(w, true, slice_of(w->shown.ids[i]), slice_of(w->shown.records[i]));
 }
 
 static void drop(void *ctx)
 {
     struct follower *w = ctx;
     assert_true(w->is_staging);
+    w->drafts_dropped += w->is_drafting;
     clear(&w->staged);
     w->is_staging = false;
 }

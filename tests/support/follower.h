@@ -19,7 +19,9 @@ struct follower {
     struct keyspace keyspace;
     struct feed_io *io;
     struct follower_catalog shown, staged;
-    bool is_staging, dirty; // dirty: put or removed but not published yet
+    bool is_staging, dirty;        // dirty: put or removed but not published yet
+    size_t drafts, drafts_dropped; // of copies of what is shown
+    bool is_drafting;
     size_t publishes, changes, downs, denied, marked, unverified;
     bool closed;
     uint64_t confirmed_revision, wait_revision;

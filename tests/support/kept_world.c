@@ -41,10 +41,10 @@ static void on_remove(void *ctx, bool staged, struct slice id)
     replica_remove(&kept.replica, staged, id);
 }
 
-static void on_begin(void *ctx)
+static void on_begin(void *ctx, bool copy)
 {
     (void)ctx;
-    replica_stage_begin(&kept.replica);
+    replica_stage_begin(&kept.replica, copy);
 }
 
 static void on_drop(void *ctx)

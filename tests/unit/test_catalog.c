@@ -202,6 +202,29 @@ static void one_change_renders_one_page(void **state)
     catalog_destroy(c);
 }
 
+static void a_copy_shares_all_that_is_the_same(void **state)
+{
+    struct catalog *c = numbered(10000);
+    struct view *then = view_ref(catalog_view(c));
+    struct catalog *copy = catalog_copy(c);
+    (void)state;
+    assert_true(catalog_view_is_current(copy, then));
+    struct model *m = models_make_numbered(77);
+    assert_true(catalog_remove(copy, m->id));
+    assert_true(fresh_pages(then, catalog_view(copy)) <= 1);
+    assert_non_null(catalog_find(c, m->id)); // the one is not the other
+    assert_true(catalog_view_is_current(c, then));
+    model_unref(m);
+    view_unref(then);
+    size_t calls = 1;
+    while (!catalog_destroy_some(c))
+        calls++;
+    assert_true(calls > 3); // 10,000 models are not freed at once
+    assert_int_equal(catalog_count(copy), 9999);
+    assert_int_equal(catalog_view(copy)->model_count, 9999);
+    catalog_destroy(copy);
+}
+
 static void pages_are_near_their_mean(void **state)
 {
     struct catalog *c = numbered(10000);
@@ -407,6 +430,7 @@ int main(void)
         cmocka_unit_test(inactive_is_found_but_not_listed),
         cmocka_unit_test(no_change_no_view),
         cmocka_unit_test(one_change_renders_one_page),
+        cmocka_unit_test(a_copy_shares_all_that_is_the_same),
         cmocka_unit_test(pages_are_near_their_mean),
         cmocka_unit_test(rendering_can_be_spread),
         cmocka_unit_test(a_pinned_view_lives_on),

@@ -140,6 +140,92 @@ static void a_long_log_is_read_in_parts(void **state)
     follower_close(&w->worker);
 }
 
+// One revision that takes many turns: whatever else comes meanwhile is answered, and
+// it is shown whole (the follower checks that at every change).
+static void plan_large(struct world *w)
+{
+    char id[32], record[600];
+    memset(record, 'r', sizeof(record));
+    struct commit *c = store_fixture_plan(&w->store);
+    for (size_t i = 0; i < 1000; i++) {
+        snprintf(id, sizeof(id), "vendor/model-%zu", i);
+        commit_put_model(c, slice_of(id), SLICE_NONE, slice_make(record, sizeof(record)));
+    }
+    assert_int_equal(store_fixture_commit(&w->store, c), COMMIT_OK);
+}
+
+static bool has_begun_draft(void *ctx)
+{
+    return ((struct world *)ctx)->worker.drafts > 0;
+}
+
+static void deny_a_key(struct world *w)
+{
+    struct secret_digest key = {{1}};
+    struct commit *c = store_fixture_plan(&w->store);
+    commit_put_key(c, &key, SLICE_LIT("{}"), true, 0);
+    assert_int_equal(store_fixture_commit(&w->store, c), COMMIT_OK);
+}
+
+static void a_large_revision_is_taken_in_over_many_turns(void **state)
+{
+    struct world *w = *state;
+    follow(w, 250);
+    store_fixture_put_model(&w->store, "v/first", "1");
+    follower_wait_revision(&w->worker, 1, 2000);
+    plan_large(w);
+    assert_true(loop_try_until(&w->loop, has_begun_draft, w, 2000));
+    assert_int_equal(w->worker.shown.count, 1);
+    // A denial is there before the models are.
+    deny_a_key(w);
+    size_t turns = 0;
+    for (; w->worker.denied == 0; turns++)
+        uv_run(&w->loop, UV_RUN_ONCE);
+    assert_int_equal(follower_revision(&w->worker), 1);
+    assert_true(w->worker.is_staging);
+    for (; follower_revision(&w->worker) < 2; turns++) {
+        assert_int_equal(w->worker.shown.count, 1);
+        uv_run(&w->loop, UV_RUN_ONCE);
+    }
+    printf("figure: a revision of 1,000 models: %zu turns after its begin\n", turns);
+    assert_true(turns > 20);
+    follower_wait_revision(&w->worker, 3, 2000);
+    assert_int_equal(w->worker.shown.count, 1001);
+    assert_int_equal(counters(w)->reloads, 1);
+    follower_close(&w->worker);
+}
+
+static void a_large_revision_survives_the_loss_of_its_link(void **state)
+{
+    struct world *w = *state;
+    follow(w, 250);
+    store_fixture_put_model(&w->store, "v/first", "1");
+    follower_wait_revision(&w->worker, 1, 2000);
+    plan_large(w);
+    assert_true(loop_try_until(&w->loop, has_begun_draft, w, 2000));
+    redis_fixture_shutdown(&w->store.server); // and the link with it, in the middle
+    follower_wait_state(&w->worker, FEED_AWAY, 2000);
+    assert_int_equal(w->worker.drafts_dropped, 1);
+    assert_int_equal(w->worker.shown.count, 1);
+    assert_int_equal(follower_revision(&w->worker), 1);
+    redis_fixture_restart(&w->store.server);
+    follower_wait_revision(&w->worker, 2, 5000);
+    assert_int_equal(w->worker.shown.count, 1001);
+    assert_int_equal(counters(w)->reloads, 1);
+    follower_close(&w->worker);
+}
+
+static void closing_while_a_large_revision_is_taken_in(void **state)
+{
+    struct world *w = *state;
+    follow(w, 250);
+    follower_wait_revision(&w->worker, 0, 2000);
+    plan_large(w);
+    assert_true(loop_try_until(&w->loop, has_begun_draft, w, 2000));
+    follower_close(&w->worker);
+    assert_int_equal(w->worker.publishes, 1); // the first load
+}
+
 static void keys_are_named(void **state)
 {
     struct world *w = *state;
@@ -422,6 +508,9 @@ int main(void)
         WORLD_TEST(a_lost_bell_costs_a_poll),
         WORLD_TEST(a_large_catalog_is_loaded_page_by_page),
         WORLD_TEST(a_long_log_is_read_in_parts),
+        WORLD_TEST(a_large_revision_is_taken_in_over_many_turns),
+        WORLD_TEST(a_large_revision_survives_the_loss_of_its_link),
+        WORLD_TEST(closing_while_a_large_revision_is_taken_in),
         WORLD_TEST(keys_are_named),
         WORLD_TEST(a_confirmation_is_told),
         WORLD_TEST(an_outage_is_survived),

@@ -65,7 +65,7 @@ static void a_reload_shows_nothing_before_its_end(void **state)
     (void)state;
     put(false, "v/a", 1);
     put(false, "v/b", 1);
-    replica_stage_begin(&replica);
+    replica_stage_begin(&replica, false);
     put(true, "v/a", 2);
     put(true, "v/c", 2);
     replica_remove(&replica, true, SLICE_LIT("v/c"));
@@ -75,11 +75,11 @@ static void a_reload_shows_nothing_before_its_end(void **state)
     assert_int_equal(created("v/a"), 2);
     assert_int_equal(created("v/b"), -1);
     assert_int_equal(created("v/c"), -1);
-    replica_stage_begin(&replica);
+    replica_stage_begin(&replica, false);
     put(true, "v/a", 9);
     replica_stage_drop(&replica);
     assert_int_equal(created("v/a"), 2);
-    replica_stage_begin(&replica); // left behind: the end frees it
+    replica_stage_begin(&replica, false); // left behind: the end frees it
 }
 
 static void a_bad_record_leaves_the_last_good_one(void **state)
@@ -99,11 +99,17 @@ static void a_bad_record_leaves_the_last_good_one(void **state)
     assert_int_equal(replica.rejected, 3);
 }
 
+static void count_refused(void *ctx, struct slice id, struct slice record, bool gone)
+{
+    (void)id, (void)record, (void)gone;
+    ++*(size_t *)ctx;
+}
+
 static void also_in_a_reload(void **state)
 {
     (void)state;
     put(false, "v/a", 1);
-    replica_stage_begin(&replica);
+    replica_stage_begin(&replica, false);
     log_capture_start();
     replica_put(&replica, true, SLICE_LIT("v/a"), SLICE_LIT("garbage"));
     replica_put(&replica, true, SLICE_LIT("v/b"), SLICE_LIT("garbage"));
@@ -111,6 +117,36 @@ static void also_in_a_reload(void **state)
     replica_stage_commit(&replica);
     assert_int_equal(created("v/a"), 1);
     assert_int_equal(catalog_count(replica.shown), 1);
+}
+
+static void in_a_copy_of_what_is_shown(void **state)
+{
+    (void)state;
+    put(false, "v/a", 1);
+    put(false, "v/b", 1);
+    log_capture_start();
+    replica_put(&replica, false, SLICE_LIT("v/c"), SLICE_LIT("garbage"));
+    for (int drop = 1; drop >= 0; drop--) {
+        replica_stage_begin(&replica, true);
+        put(true, "v/a", 2);
+        replica_put(&replica, true, SLICE_LIT("v/a"), SLICE_LIT("garbage")); // 2 was good
+        replica_remove(&replica, true, SLICE_LIT("v/b"));
+        assert_int_equal(created("v/a"), 1); // not shown yet
+        assert_int_equal(created("v/b"), 1);
+        if (drop)
+            replica_stage_drop(&replica);
+        else
+            replica_stage_commit(&replica);
+        assert_int_equal(created("v/a"), drop ? 1 : 2);
+        assert_int_equal(catalog_count(replica.shown), drop ? 2 : 1);
+    }
+    (void)log_capture_stop("model_record_invalid");
+    size_t refused = 0;
+    replica_each_refused(&replica, count_refused, &refused);
+    assert_int_equal(refused, 2); // c came over from what was shown
+    while (replica_tidy(&replica))
+        continue;
+    assert_int_equal(created("v/a"), 2);
 }
 
 // A worker that died over a record, twice: the third one leaves it and goes on.
@@ -182,6 +218,7 @@ int main(void)
         CASE(a_reload_shows_nothing_before_its_end),
         CASE(a_bad_record_leaves_the_last_good_one),
         CASE(also_in_a_reload),
+        CASE(in_a_copy_of_what_is_shown),
         CASE(what_crashed_twice_is_not_tried_again),
         CASE(a_removal_may_be_poison_too),
     };
