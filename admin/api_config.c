@@ -78,6 +78,15 @@ static void write_keys(const struct reading *r, struct buf *out)
     free(keys);
 }
 
+// Before the hashes leave, and only when they do.
+static void audit_export(const struct reading *r)
+{
+    const struct export *e = r->request->state;
+    if (e->hashes && !reading_is_unchanged(r))
+        LOG_INFO("audit", LOG_CSTR("action", "config.export"), LOG_CSTR("actor", r->request->actor),
+                 LOG_CSTR("request_id", r->request->id));
+}
+
 static enum reading_verdict answer_export(struct reading *r)
 {
     struct export *e = r->request->state;
@@ -96,6 +105,7 @@ static enum reading_verdict answer_export(struct reading *r)
     write_keys(r, out);
     buf_append_str(out, "]}");
     response_set_etag(&r->response, r->head.revision);
+    audit_export(r);
     return READING_DONE;
 }
 
@@ -112,9 +122,6 @@ void api_config_get(struct request *r)
         response_refuse(r, PROBLEM_INSUFFICIENT_ROLE, "include=key_hashes needs the role editor.");
     } else {
         e->hashes = given;
-        if (given)
-            LOG_INFO("audit", LOG_CSTR("action", "config.export"), LOG_CSTR("actor", r->actor),
-                     LOG_CSTR("request_id", r->id));
         reading_start(r, &plan);
     }
 }

@@ -13,17 +13,21 @@ struct work {
     const struct reading_plan *plan;
 };
 
+bool reading_is_unchanged(const struct reading *r)
+{
+    const char *known = r->request->if_none_match, *etag = r->response.etag;
+    return known != NULL && etag[0] != '\0' && etag_matches(slice_of(known), slice_of(etag));
+}
+
 static void end(struct work *work)
 {
     struct reading *r = &work->reading;
     if (r->problem.code != PROBLEM_NONE) {
         response_send_problem(r->request, &r->problem, SLICE_NONE);
     } else {
-        const char *known = r->request->if_none_match;
         if (r->response.status == 0)
             r->response.status = 200;
-        if (known != NULL && r->response.etag[0] != '\0' &&
-            etag_matches(slice_of(known), slice_of(r->response.etag)))
+        if (reading_is_unchanged(r))
             r->response.status = 304;
         response_send(r->request, &r->response);
     }

@@ -28,5 +28,7 @@ struct reading_plan {
     bool unguarded; // answers also about a store that is suspect; head may be all zero
 };
 
+// Is the client's the response that is filled now? Then it gets 304.
+bool reading_is_unchanged(const struct reading *r);
 // Answers the request, later: 304 when the response's ETag is the client's.
 void reading_start(struct request *r, const struct reading_plan *plan);
