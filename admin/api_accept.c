@@ -24,6 +24,7 @@ struct accept {
     struct config_plan config;
     struct lineage lineage;
     size_t models_slot;
+    struct record_counts_slots counts_slots;
     struct replay replay; // all that the journal has, for its denials
 };
 
@@ -97,6 +98,7 @@ static void ask(struct request *r, struct fetch *f)
         config_plan_ask(&a->config, f);
     } else {
         a->models_slot = fetch_all_models(f);
+        a->counts_slots = record_counts_ask(f);
         replay_ask(&a->replay, f);
     }
 }
@@ -139,6 +141,23 @@ static void sum_up(const struct accept *a, struct write *w, struct commit_origin
     for (size_t i = 0; i < count; i++)
         origin->digest = digest_add(origin->digest, digest_record(records[i].id, records[i].text));
     free(records);
+}
+
+// What is in force after it: whoever accepts an empty store should see that he does.
+static void add_records(const struct accept *a, struct write *w)
+{
+    struct buf text = {.len = 0};
+    struct record_counts c = {.known = true};
+    if (a->whole) {
+        c.keys = commit_documents(w->commit);
+    } else { // what is revoked now has a document there
+        c = record_counts_read(w->fetch, a->counts_slots);
+        c.keys -= commit_revocations(w->commit);
+    }
+    c.models = commit_head(w->commit).models;
+    record_counts_write(&c, &text);
+    response_add_member(&w->response, "records", buf_slice(&text));
+    buf_fini(&text);
 }
 
 static void add_history(struct write *w, const struct commit_origin *origin)
@@ -197,8 +216,10 @@ static enum write_verdict plan(struct write *w)
         sum_up(a, w, &origin);
     commit_begin_history(w->commit, &origin);
     enum write_verdict verdict = a->whole ? plan_whole(a, w) : plan_as_it_is(a, w);
-    if (verdict == WRITE_COMMIT)
+    if (verdict == WRITE_COMMIT) {
+        add_records(a, w);
         add_history(w, &origin);
+    }
     return verdict;
 }
 

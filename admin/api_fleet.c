@@ -38,9 +38,10 @@ static json_t *show(const struct roster_worker *w, const struct head *head, uint
     return shown;
 }
 
-static void ask_head(struct reading *r)
+static void ask_fleet(struct reading *r)
 {
-    (void)r; // every read begins with the head
+    struct record_counts_slots *slots = r->request->state;
+    *slots = record_counts_ask(r->fetch);
 }
 
 static json_t *id_or_null(const struct roster *roster, size_t i)
@@ -55,6 +56,8 @@ static enum reading_verdict answer_fleet(struct reading *r)
     uint64_t now_ms = clock_boot_ms();
     int64_t wall_ms = clock_wall_ms();
     json_t *list = json_object(), *data = json_array();
+    struct record_counts_slots *slots = r->request->state;
+    struct record_counts records = record_counts_read(r->fetch, *slots);
     struct buf store = {.len = 0};
     for (size_t i = 0; i < count; i++)
         json_array_append_new(data, show(roster_at(roster, i), &r->head, now_ms, wall_ms));
@@ -66,7 +69,7 @@ static enum reading_verdict answer_fleet(struct reading *r)
     json_object_set_new(list, "head_revision", json_integer((json_int_t)r->head.revision));
     doc_write(&r->response.body, list);
     json_decref(list);
-    guard_write_state(r->request->api->guard, &store);
+    guard_write_state(r->request->api->guard, &records, &store);
     response_add_member(&r->response, "store", buf_slice(&store));
     buf_fini(&store);
     return READING_DONE;
@@ -75,7 +78,8 @@ static enum reading_verdict answer_fleet(struct reading *r)
 void api_fleet_list(struct request *r)
 {
     static const struct reading_plan plan = {
-        .ask = ask_head, .answer = answer_fleet, .unguarded = true};
+        .ask = ask_fleet, .answer = answer_fleet, .unguarded = true};
+    (void)request_state(r, sizeof(struct record_counts_slots), NULL);
     reading_start(r, &plan);
 }
 
@@ -112,6 +116,11 @@ void api_fleet_forget(struct request *r)
     if (r->dry_run)
         response_add_member(&out, "diff", SLICE_LIT("[]"));
     response_send(r, &out);
+}
+
+static void ask_head(struct reading *r)
+{
+    (void)r; // every read begins with the head
 }
 
 static enum reading_verdict answer_revision(struct reading *r)

@@ -9,7 +9,7 @@ static const struct {
     const char *name, *text;
 } reasons[] = {
     [GUARD_FINE] = {"", ""},
-    [GUARD_EMPTY] = {"empty", "Redis is empty, but there was a history before."},
+    [GUARD_EMPTY] = {"empty", "Redis holds no history, but there was one before."},
     [GUARD_FOREIGN] = {"foreign", "Redis holds another history than the one written so far."},
     [GUARD_WENT_BACK] = {"went_back", "Redis lost its latest writes; they are being brought back."},
     [GUARD_DIVERGED] = {"diverged",
@@ -92,13 +92,17 @@ static void add_places(const struct guard *g, struct buf *out)
     add_place(out, "found", g->found_status == HEAD_OK ? &g->found : NULL);
 }
 
-void guard_write_state(const struct guard *g, struct buf *out)
+void guard_write_state(const struct guard *g, const struct record_counts *records, struct buf *out)
 {
     if (g->reason == GUARD_FINE)
         buf_append_str(out, "{\"state\":\"good\",\"reason\":null");
     else
         buf_printf(out, "{\"state\":\"suspect\",\"reason\":\"%s\"", reasons[g->reason].name);
     add_places(g, out);
+    if (records != NULL) {
+        buf_append_str(out, ",\"records\":");
+        record_counts_write(records, out);
+    }
     buf_append_char(out, '}');
 }
 

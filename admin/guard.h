@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "admin/problem.h"
+#include "admin/records.h"
 #include "admin/roster.h"
 #include "common/model/head.h"
 
@@ -53,5 +54,7 @@ CM_MUST_CHECK bool guard_read(const struct guard *g, bool ok, enum head_status s
 CM_MUST_CHECK bool guard_write(const struct guard *g, bool ok, enum head_status status,
                                const struct head *head, struct problem *problem);
 // Appends what is known and what is there: {"state":"good"|"suspect","reason",
-// "known":{"epoch","revision"},"found":{...}}, null where there is none.
-void guard_write_state(const struct guard *g, struct buf *out);
+// "known":{"epoch","revision"},"found":{...},"records":{"models","keys"}}, null where
+// there is none, and records also where Redis did not tell (records NULL: not at all).
+// found is the head's alone: a store whose head is gone may have all its records.
+void guard_write_state(const struct guard *g, const struct record_counts *records, struct buf *out);

@@ -29,7 +29,7 @@ static void send_ready(const struct admin_ops *o, struct call *c)
                yes(ready), yes(o->draining), yes(redis_is_up(o->data)),
                yes(redis_is_up(o->subscription)),
                (unsigned long long)store_watch_revision(o->watch), roster_count(o->roster));
-    guard_write_state(o->api->guard, &body);
+    guard_write_state(o->api->guard, NULL, &body);
     buf_append_char(&body, '}');
     reply_send_copy(c, ready ? 200 : 503, SLICE_LIT("application/json"), buf_slice(&body));
     buf_fini(&body);

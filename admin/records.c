@@ -29,3 +29,25 @@ struct slice records_find(const struct record *records, size_t count, struct sli
         count == 0 ? NULL : bsearch(&key, records, count, sizeof(*records), by_id);
     return found == NULL ? SLICE_NONE : found->text;
 }
+
+struct record_counts_slots record_counts_ask(struct fetch *f)
+{
+    return (struct record_counts_slots){.models = fetch_model_count(f), .keys = fetch_key_count(f)};
+}
+
+struct record_counts record_counts_read(const struct fetch *f, struct record_counts_slots slots)
+{
+    struct record_counts c = {.known = false};
+    c.known = slice_parse_u64(fetch_result(f, slots.models), UINT64_MAX, &c.models) &&
+              slice_parse_u64(fetch_result(f, slots.keys), UINT64_MAX, &c.keys);
+    return c;
+}
+
+void record_counts_write(const struct record_counts *c, struct buf *out)
+{
+    if (c->known)
+        buf_printf(out, "{\"models\":%llu,\"keys\":%llu}", (unsigned long long)c->models,
+                   (unsigned long long)c->keys);
+    else
+        buf_append_str(out, "null");
+}

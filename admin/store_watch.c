@@ -56,6 +56,7 @@ struct store_watch {
     // A closer look: the log is asked as well.
     bool closer;
     size_t fleet_slot, known_slot, tip_slot, oldest_slot;
+    struct record_counts_slots counts_slots;
     struct head known; // that was asked for
     uint64_t tip;      // its change; 0 = there was none
     // What the last closer look found good.
@@ -317,6 +318,20 @@ static bool judge_history(struct store_watch *w, const struct head *head, uint64
 
 static void read_head(struct store_watch *w);
 
+// Without a head it makes all the difference: what is there may be accepted as it is,
+// or there is nothing to accept.
+static void describe_records(const struct store_watch *w, struct buf *out)
+{
+    struct record_counts c = record_counts_read(w->fetch, w->counts_slots);
+    if (!c.known)
+        buf_append_str(out, " It did not tell what else it holds.");
+    else if (c.models + c.keys == 0)
+        buf_append_str(out, " There is nothing.");
+    else
+        buf_printf(out, " There is no head, but %llu models and %llu keys.",
+                   (unsigned long long)c.models, (unsigned long long)c.keys);
+}
+
 static void tell_suspect(const struct guard *g, struct slice why)
 {
     char known[HEAD_ID_HEX_LEN + 1], found[HEAD_ID_HEX_LEN + 1];
@@ -332,8 +347,10 @@ static void tell_suspect(const struct guard *g, struct slice why)
 
 // Each verdict once: a start that goes well says nothing before it is ready, one
 // that does not must not be silent.
-static void tell(struct store_watch *w, const struct problem *problem, uint64_t now_ms)
+static void tell(struct store_watch *w, struct problem *problem, uint64_t now_ms)
 {
+    if (problem->code == PROBLEM_STORE_SUSPECT && w->options.guard->reason == GUARD_EMPTY)
+        describe_records(w, &problem->detail);
     struct slice why = buf_slice(&problem->detail);
     if (w->met_ms == 0)
         w->met_ms = now_ms;
@@ -423,6 +440,7 @@ static void read_head(struct store_watch *w)
     if (w->fetch != NULL)
         fetch_destroy(w->fetch);
     w->fetch = fetch_create(w->options.data, w->options.keyspace);
+    w->counts_slots = record_counts_ask(w->fetch);
     w->fleet_asked = now_ms >= w->next_fleet_ms;
     if (w->fleet_asked) {
         w->next_fleet_ms = now_ms + FLEET_EVERY_MS;

@@ -25,7 +25,8 @@ enum slot_kind {
     SLOT_LOG_CHANGE, // an XRANGE: field c of its first entry
     SLOT_LOG,        // an XRANGE: revision, change and operations of each entry
     SLOT_AUDIT,      // the same of the audit trail: revision and text of each entry
-    SLOT_NEWEST      // an XREVRANGE: the revision of its first entry
+    SLOT_NEWEST,     // an XREVRANGE: the revision of its first entry
+    SLOT_COUNT       // a number
 };
 
 struct slot {
@@ -239,6 +240,16 @@ size_t fetch_newest_audit(struct fetch *f)
     return ask_newest(f, f->k->audit);
 }
 
+size_t fetch_model_count(struct fetch *f)
+{
+    return ask1(f, SLOT_COUNT, "HLEN", f->k->models);
+}
+
+size_t fetch_key_count(struct fetch *f)
+{
+    return ask1(f, SLOT_COUNT, "HLEN", f->k->keys);
+}
+
 // --- answers
 
 static void finish(struct fetch *f)
@@ -335,11 +346,28 @@ static void take_entries(struct slot *s, const struct redisReply *entries)
     }
 }
 
+static void take_count(struct slot *s, const struct redisReply *reply)
+{
+    char text[24];
+    int64_t n;
+    if (!reply_integer(reply, &n))
+        return;
+    snprintf(text, sizeof(text), "%" PRId64, n);
+    add_found(s, slice_of(text));
+}
+
+// Without this answer the others are of use all the same.
+static bool is_dispensable(const struct slot *s, const struct redisReply *reply)
+{
+    return (s->kind == SLOT_NEWEST && reply_is_wrong_type(reply)) ||
+           (s->kind == SLOT_COUNT && reply != NULL && reply_is_error(reply));
+}
+
 static void on_slot(void *ctx, const struct redisReply *reply)
 {
     struct slot *s = ctx;
     struct fetch *f = s->fetch;
-    if (s->kind == SLOT_NEWEST && reply_is_wrong_type(reply)) {
+    if (is_dispensable(s, reply)) {
         count_reply(f);
         return;
     }
@@ -352,6 +380,8 @@ static void on_slot(void *ctx, const struct redisReply *reply)
             add_found(s, reply_bytes(reply_at(reply, i)));
         if (s->kind == SLOT_LOG_CHANGE)
             take_change(s, reply);
+        if (s->kind == SLOT_COUNT)
+            take_count(s, reply);
     }
     count_reply(f);
 }

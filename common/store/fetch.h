@@ -43,6 +43,10 @@ size_t fetch_audit(struct fetch *f, uint64_t from, bool upward, size_t count);
 // something else lives there.
 size_t fetch_newest_log(struct fetch *f);
 size_t fetch_newest_audit(struct fetch *f);
+// How many models, keys that are not revoked; a number, or none where Redis refuses it (no
+// such right, something else lives there).
+size_t fetch_model_count(struct fetch *f);
+size_t fetch_key_count(struct fetch *f);
 
 // ok false: Redis did not answer, or not all of it, or refused a part (logged), or
 // the connection has no room for so many commands; results are empty then. on_done

@@ -246,6 +246,53 @@ test('it starts against a store that is not right, and says so', { timeout: 6000
   assert.deepEqual(reasons(), ['empty', 'foreign', 'store_ready']);
 }));
 
+// Without a head, all may be there or nothing: who has to decide is told which.
+test('a store without a head tells what lies in it, and what an accept would leave', { timeout: 60000 }, () => withStack({}, async (stack) => {
+  const lines = (event) => stack.admin.text().split('\n').filter((line) => line.includes(`"event":"${event}"`)).map((line) => JSON.parse(line));
+  const why = (text) => until(text, () => lines('store_not_ready').at(-1)?.why.endsWith(text));
+  const store = async () => (await stack.must('GET', '/fleet')).store;
+  const plan = async (body) => (await stack.must('POST', '/store/accept?dry_run=true', { epoch: null, revision: null, ...body })).records;
+  const exports = () => lines('audit').filter((line) => line.action === 'config.export').length;
+  await stack.must('PUT', '/models/a/b', {});
+  await stack.must('PUT', '/models/a/c', {});
+  await stack.must('POST', '/keys', { name: 'kept' });
+  const revoked = await stack.must('POST', '/keys', { name: 'revoked' });
+  const document = await stack.redisCli('HGET', '{cm}:keys', revoked.id);
+  await stack.must('DELETE', `/keys/${revoked.id}`);
+  assert.deepEqual((await store()).records, { models: 2, keys: 1 });
+  const config = await stack.must('GET', '/config?include=key_hashes');
+  const same = await stack.call('GET', '/config?include=key_hashes', undefined, { 'if-none-match': `"${config.revision}"` });
+  assert.equal(same.status, 304);
+  assert.equal(exports(), 1, 'a 304 carries no hashes');
+
+  await stack.redisCli('DEL', '{cm}:head');
+  await why('There is no head, but 2 models and 1 keys.');
+  assert.deepEqual(await store().then(({ reason, found, records }) => ({ reason, found, records })),
+    { reason: 'empty', found: null, records: { models: 2, keys: 1 } });
+  assert.equal((await stack.call('GET', '/config?include=key_hashes')).status, 503);
+  assert.equal(exports(), 1, 'a refused export is none');
+  assert.deepEqual(await plan(), { models: 2, keys: 1 });
+  // A key that was revoked and is back, as from an old copy: it does not stay.
+  await stack.redisCli('HSET', '{cm}:keys', revoked.id, document);
+  await stack.redisCli('DEL', `{cm}:gone:${revoked.id}`);
+  assert.deepEqual((await store()).records, { models: 2, keys: 2 });
+  assert.deepEqual(await plan(), { models: 2, keys: 1 });
+  // Something else lives there: that is not known, and everything else still is.
+  await stack.redisCli('SET', '{cm}:keys', 'x');
+  assert.deepEqual(await store().then(({ reason, records }) => ({ reason, records })), { reason: 'empty', records: null });
+  await why('It did not tell what else it holds.');
+
+  await stack.redisCli('FLUSHALL');
+  await why('There is nothing.');
+  assert.deepEqual((await store()).records, { models: 0, keys: 0 });
+  assert.deepEqual(await plan(), { models: 0, keys: 0 });
+  config.models.pop();
+  assert.deepEqual(await plan({ config }), { models: 1, keys: 1 });
+  assert.deepEqual((await stack.must('POST', '/store/accept', { epoch: null, revision: null, config })).records, { models: 1, keys: 1 });
+  assert.deepEqual((await store()).records, { models: 1, keys: 1 });
+  await until('ready', async () => (await ready(stack)) === 200);
+}));
+
 test('it refuses a Redis that may evict, and warns without AOF', { timeout: 30000 }, async () => {
   const stack = await Stack.start({ models: false, admin: false });
   try {

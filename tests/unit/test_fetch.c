@@ -58,6 +58,7 @@ static void every_object_is_found(void **state)
     size_t no_model = fetch_model(t, SLICE_LIT("a/c"));
     size_t all = fetch_all_models(t);
     size_t document = fetch_key_document(t, SLICE_LIT("key_1"));
+    size_t models = fetch_model_count(t), keys = fetch_key_count(t);
     size_t no_document = fetch_key_document(t, SLICE_LIT("key_0"));
     size_t gone = fetch_gone_document(t, SLICE_LIT("key_0"));
     size_t no_gone = fetch_gone_document(t, SLICE_LIT("key_1"));
@@ -76,6 +77,8 @@ static void every_object_is_found(void **state)
     head_id_hex(change, hex);
     for (int again = 0; again < 2; again++) {
         assert_true(run(&f->loop, t));
+        assert_slice(fetch_result(t, models), "2");
+        assert_slice(fetch_result(t, keys), "1");
         assert_int_equal(fetch_head(t, &head), HEAD_OK);
         assert_true(head.revision == 1 && head.change == change);
         assert_slice(fetch_result(t, model), "model");
@@ -185,6 +188,12 @@ static void half_an_answer_is_none(void **state)
     fake_redis_reply(fake, "HGETALL", "*0\r\n");
     assert_true(run(loop, t));
     assert_int_equal(fetch_head(t, &head), HEAD_OK);
+    assert_slice(fetch_result(t, model), "v");
+
+    size_t count = fetch_model_count(t);
+    fake_redis_reply(fake, "HLEN", "-NOPERM no such right\r\n");
+    assert_true(run(loop, t)); // one may do without a count
+    assert_null(fetch_result(t, count).ptr);
     assert_slice(fetch_result(t, model), "v");
 
     fake_redis_reply(fake, "HGETALL", "-WRONGTYPE it is a string\r\n");
