@@ -11,5 +11,5 @@ struct access {
     enum access_log mode;
 };
 
-// For server_options.on_access; ctx is a struct access.
+// For server_options.on_access; a's note is an enum key_doubt; ctx is a struct access.
 void access_note(void *ctx, const struct server_access *a);

@@ -35,6 +35,7 @@ struct key_gate {
     uint64_t confirm_deadline_ms; // of the first; UINT64_MAX = none
     uint64_t no_confirm_before_ms;
     uint64_t alarm_ms;
+    enum key_doubt doubt; // of the last verdict
     struct key_gate_counters counters;
 };
 
@@ -108,13 +109,19 @@ static bool must_read(const struct key_gate *g, const struct key_entry *e,
     return !verified || (e->kind == KEY_ENTRY_KNOWN && e->as_of > now->position.revision);
 }
 
-static enum key_verdict judge_known(const struct key_gate *g, const struct key_entry *e,
+static enum key_verdict unknown(struct key_gate *g, enum key_doubt doubt)
+{
+    g->doubt = doubt;
+    return KEY_UNKNOWN;
+}
+
+static enum key_verdict judge_known(struct key_gate *g, const struct key_entry *e,
                                     const struct key_sense *now, enum stage stage)
 {
     if (must_read(g, e, now))
         return KEY_LATER_READ;
     if (is_too_old(g, e, now))
-        return KEY_UNKNOWN;
+        return unknown(g, KEY_DOUBT_LEASE_OVER);
     if (must_confirm(g, now, stage))
         return KEY_LATER_CONFIRM;
     return key_passes(e->key, now->wall_s) ? KEY_GRANTED : KEY_REFUSED;
@@ -131,8 +138,9 @@ static enum key_verdict judge(struct key_gate *g, const struct secret_digest *di
                               const struct key_sense *now, enum stage stage,
                               struct key_entry **entry)
 {
+    g->doubt = KEY_DOUBT_NONE;
     if (now->state == FEED_EMPTY)
-        return KEY_UNKNOWN;
+        return unknown(g, KEY_DOUBT_NO_CATALOG);
     struct key_entry *e = key_cache_find(g->cache, digest, now->now_ms);
     *entry = e;
     if (e == NULL)
@@ -182,7 +190,7 @@ static void on_filled(struct key_waiter *w, enum key_fill_outcome outcome)
     struct key_question *q = CM_CONTAINER_OF(w, struct key_question, waiter);
     struct key_gate *g = q->gate;
     struct key_entry *e = NULL;
-    enum key_verdict verdict = KEY_UNKNOWN;
+    enum key_verdict verdict = KEY_LATER_READ;
     struct key_sense now;
     sense(g, &now);
     if (outcome == KEY_FILL_AWAY)
@@ -190,7 +198,10 @@ static void on_filled(struct key_waiter *w, enum key_fill_outcome outcome)
     if (outcome != KEY_FILL_UNSURE)
         verdict =
             judge(g, &q->digest, &now, outcome == KEY_FILL_READ ? STAGE_READ : STAGE_CONFIRMED, &e);
-    tell(q, verdict == KEY_LATER_READ ? KEY_UNKNOWN : verdict, e);
+    if (verdict == KEY_LATER_READ)
+        verdict =
+            unknown(g, outcome == KEY_FILL_AWAY ? KEY_DOUBT_STORE_AWAY : KEY_DOUBT_KEY_UNSURE);
+    tell(q, verdict, e);
 }
 
 // Whose record or denial is in memory was good once; an absence says nothing.
@@ -206,14 +217,21 @@ static enum key_line line_of(struct key_gate *g, const struct key_question *q)
 
 static bool wait_read(struct key_gate *g, struct key_question *q)
 {
+    struct key_sense now;
     q->waiter.on_filled = on_filled;
-    return key_fill_join(g->fill, &q->digest, line_of(g, q), &q->waiter);
+    if (key_fill_join(g->fill, &q->digest, line_of(g, q), &q->waiter))
+        return true;
+    sense(g, &now);
+    g->doubt = can_ask(&now) ? KEY_DOUBT_TOO_MANY : KEY_DOUBT_STORE_AWAY;
+    return false;
 }
 
 static bool wait_confirm(struct key_gate *g, struct key_question *q)
 {
-    if (g->confirm_count >= KEY_FILL_WAITERS_MAX)
+    if (g->confirm_count >= KEY_FILL_WAITERS_MAX) {
+        g->doubt = KEY_DOUBT_TOO_MANY;
         return false;
+    }
     if (g->confirm_count++ == 0) {
         struct key_sense now;
         sense(g, &now);
@@ -305,6 +323,11 @@ void key_gate_on_time(struct key_gate *g)
     set_alarm(g);
 }
 
+enum key_doubt key_gate_doubt(const struct key_gate *g)
+{
+    return g->doubt;
+}
+
 struct key_cache *key_gate_cache(const struct key_gate *g)
 {
     return g->cache;
@@ -326,7 +349,7 @@ void key_gate_destroy(struct key_gate *g)
         return;
     for (struct key_question *q = g->confirm_first, *next; q != NULL; q = next) {
         next = q->next;
-        tell(q, KEY_UNKNOWN, NULL);
+        tell(q, unknown(g, KEY_DOUBT_STORE_AWAY), NULL);
     }
     key_fill_destroy(g->fill);
     key_cache_destroy(g->cache);

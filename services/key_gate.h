@@ -22,6 +22,17 @@ enum key_verdict {
     KEY_LATER_READ     // the key must be read first
 };
 
+// Why a verdict was UNKNOWN.
+enum key_doubt {
+    KEY_DOUBT_NONE,       // it was not
+    KEY_DOUBT_STORE_AWAY, // it cannot be asked, and memory does not tell
+    KEY_DOUBT_KEY_UNSURE, // it was asked, but gave nothing to rely on, or not in time
+    KEY_DOUBT_TOO_MANY,   // requests wait for keys already
+    KEY_DOUBT_LEASE_OVER, // the key is in memory, but may have been revoked since
+    KEY_DOUBT_NO_CATALOG,
+    KEY_DOUBTS
+};
+
 // A question that waits: the caller's memory until on_verdict, which runs exactly
 // once, in a later turn.
 struct key_question {
@@ -62,6 +73,9 @@ enum key_verdict key_gate_ask(struct key_gate *g, const struct secret_digest *di
 // too much is waiting already or the store cannot be asked: KEY_UNKNOWN; q is not used.
 CM_MUST_CHECK bool key_gate_wait(struct key_gate *g, struct key_question *q,
                                  enum key_verdict later);
+
+// Why the last verdict was UNKNOWN (of a wait that was refused, too); as long as *entry.
+enum key_doubt key_gate_doubt(const struct key_gate *g);
 
 // The feed's actions.
 void key_gate_key_changed(struct key_gate *g, const struct secret_digest *digest, bool deny,

@@ -19,6 +19,8 @@
         REQUEST_ROW(route_, name_, METRIC_CLASS_5XX, "5xx"),                                       \
         REQUEST_ROW(route_, name_, METRIC_CLASS_ABORTED, "aborted")
 
+#define FAILURES "cm_http_failures_total"
+#define FAILURES_HELP "Requests answered with 500, by what was not known; cause in the log."
 #define HANDSHAKES "cm_tls_handshakes_total"
 #define HANDSHAKES_HELP "TLS handshakes that were completed."
 #define FILLS "cm_key_fills_total"
@@ -34,6 +36,13 @@ const struct metric metrics_table[METRIC_ROWS] = {
     REQUEST_ROWS(METRIC_ROUTE_MODEL, "model"),
     REQUEST_ROWS(METRIC_ROUTE_PREFLIGHT, "preflight"),
     REQUEST_ROWS(METRIC_ROUTE_OTHER, "other"),
+
+    [METRIC_FAILURES] = {FAILURES, "cause=\"bug\"", COUNTER, FAILURES_HELP},
+    [METRIC_FAILURES + 1] = {FAILURES, "cause=\"store_away\"", COUNTER, FAILURES_HELP},
+    [METRIC_FAILURES + 2] = {FAILURES, "cause=\"key_unsure\"", COUNTER, FAILURES_HELP},
+    [METRIC_FAILURES + 3] = {FAILURES, "cause=\"too_many_waiting\"", COUNTER, FAILURES_HELP},
+    [METRIC_FAILURES + 4] = {FAILURES, "cause=\"lease_over\"", COUNTER, FAILURES_HELP},
+    [METRIC_FAILURES + 5] = {FAILURES, "cause=\"no_catalog\"", COUNTER, FAILURES_HELP},
 
     [METRIC_CONNECTIONS_ACCEPTED] = {"cm_http_connections_accepted_total", "", COUNTER,
                                      "Connections taken."},

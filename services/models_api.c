@@ -101,6 +101,16 @@ static void send_error(const struct models_api *api, struct call *c, enum public
     reply_send(c, &r);
 }
 
+// The public body says no more than "Internal error."; the log and /metrics say why.
+static void send_unknown(const struct models_api *api, struct call *c)
+{
+    const struct error_subject subject = {SLICE_NONE, call_method(c), call_path(c)};
+    struct reply r = {.status = public_error_status(PUBLIC_INTERNAL),
+                      .note = (int)key_gate_doubt(api->gate)};
+    fill_error(api, c, &r, PUBLIC_INTERNAL, &subject);
+    reply_send(c, &r);
+}
+
 static bool is_unchanged(const struct call *c, const struct answer *a)
 {
     struct slice tags = call_header(c, SLICE_LIT("if-none-match"));
@@ -189,7 +199,7 @@ static void send_verdict(const struct models_api *api, struct call *c, enum key_
     if (verdict == KEY_REFUSED)
         send_error(api, c, PUBLIC_INVALID_KEY, SLICE_NONE);
     else if (verdict != KEY_GRANTED)
-        send_error(api, c, PUBLIC_INTERNAL, SLICE_NONE);
+        send_unknown(api, c);
     else if (path->route == PUBLIC_ROUTE_LIST)
         send_list(api, c, e);
     else
@@ -228,7 +238,7 @@ static void wait_for_verdict(const struct models_api *api, struct call *c,
         p->deferred = call_defer(c);
     } else {
         free(p);
-        send_error(api, c, PUBLIC_INTERNAL, SLICE_NONE);
+        send_unknown(api, c);
     }
 }
 

@@ -111,6 +111,7 @@ static void report_access(const struct server *s, const struct call *c)
     struct server_access access = {.method = call_method(c),
                                    .path = call_path(c),
                                    .status = c->answered && !c->abandoned ? c->req->res.status : 0,
+                                   .note = c->note,
                                    .body_len = c->req->bytes_sent,
                                    .duration_us = duration_us(c->req),
                                    .http_version = c->req->version,

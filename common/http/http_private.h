@@ -122,6 +122,7 @@ struct call {
     void (*unpin)(void *pin);
     void *pin;
     uint64_t due_ms; // its answer has been read by then
+    int note;        // of the reply
     bool is_head, answered;
     bool refused;   // by libh2o, before any handler
     bool early;     // answered before its body was here (HTTP/2)

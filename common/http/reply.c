@@ -84,6 +84,7 @@ void reply_prepare(struct call *c, const struct reply *r)
     pressure_answer_began(c->conn);
     c->unpin = r->unpin;
     c->pin = r->pin;
+    c->note = r->note;
     req->res.status = r->status;
     req->res.reason = reason_of(r->status);
     req->res.content_length = has_length(r->status) ? r->length : SIZE_MAX;

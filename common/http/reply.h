@@ -26,6 +26,7 @@ struct reply {
     size_t part_count;
     size_t length; // of the parts; what HEAD announces
     bool close;    // end the connection after it (HTTP/1)
+    int note;      // comes back in server_access; what it means is its owner's
     // Called once when the bytes are not needed any more (may be NULL).
     void (*unpin)(void *pin);
     void *pin;

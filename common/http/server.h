@@ -18,6 +18,7 @@ struct server;
 struct server_access {
     struct slice method, path; // path as received
     int status;                // 0 when the client left before an answer
+    int note;                  // of the reply; 0 without one
     size_t body_len;
     uint64_t duration_us;
     int http_version; // 0x100, 0x101, 0x200

@@ -4,7 +4,7 @@
 // caught up within 1.5 s after it is back, and nobody storms it meanwhile.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Stack, sleep, until } from '../integration/support/stack.mjs';
+import { Stack, request, sleep, until } from '../integration/support/stack.mjs';
 import { StubRedis } from './support/stub_redis.mjs';
 import { Traffic, live, warmUp, workers } from './support/traffic.mjs';
 
@@ -37,6 +37,20 @@ function judge(t, traffic, from, to, what) {
   assert.deepEqual(Object.keys(unknown), ['500'], 'unknown keys while Redis is away');
 }
 
+// Who reads the log or /metrics of that time sees what was missing.
+async function causes(t) {
+  const logged = {};
+  for (const [, cause] of stack.models.text().matchAll(/"event":"request".*"status":500.*"cause":"(\w+)"/g))
+    logged[cause] = (logged[cause] ?? 0) + 1;
+  const counted = {};
+  for (const [, cause, n] of (await request(stack.opsUrl, { path: '/metrics' })).text.matchAll(/^cm_http_failures_total\{cause="(\w+)"\} (\d+)$/gm))
+    if (n !== '0') counted[cause] = Number(n);
+  t.diagnostic(`figure causes of 500s: ${JSON.stringify(counted)}`);
+  assert.ok(counted.store_away > 0);
+  assert.deepEqual(logged, counted);
+  assert.deepEqual(Object.keys(counted).filter((cause) => !['store_away', 'key_unsure'].includes(cause)), []);
+}
+
 async function afterwards(t, backAt, what) {
   const ms = await caughtUp(backAt);
   t.diagnostic(`figure ${what}: all workers live ${ms} ms after it was back`);
@@ -63,6 +77,7 @@ test('kill -9 and a start right after it', { timeout: 60000 }, async (t) => {
   await afterwards(t, backAt, 'kill -9');
   await traffic.stop();
   judge(t, traffic, from, to, 'kill -9');
+  await causes(t);
 });
 
 test(`away for ${LONG ? 60 : 5} s: nobody storms it`, { timeout: 120000 }, async (t) => {

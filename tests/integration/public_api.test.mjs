@@ -305,6 +305,8 @@ test('no history and no last good state: 500 and not ready, then it serves', asy
     assert.equal(answer.headers['retry-after'], '1');
     openaiError(answer, 500, 'api_error', 'internal_error', 'Internal error.');
     anthropicError(await lonely.get('/v1/models', { 'x-api-key': 'x' }), 500, 'api_error', 'Internal error.');
+    await until('both causes', () => lonely.models.text().match(/"status":500.*"cause":"no_catalog"/g)?.length === 2);
+    assert.match((await request(lonely.opsUrl, { path: '/metrics' })).text, /^cm_http_failures_total\{cause="no_catalog"\} 2$/m);
   } finally {
     await lonely.stop();
   }

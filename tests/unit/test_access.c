@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "services/access.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include "services/key_gate.h"
 #include "services/metrics_table.h"
 #include "tests/support/log_capture.h"
 #include "tests/support/test.h"
@@ -94,13 +96,40 @@ static void queries_are_not_logged(void **state)
     assert_int_equal(log_capture_stop("secret"), 0);
 }
 
+static size_t says(int status, int cause, const char *text)
+{
+    struct access access = {values, ACCESS_LOG_ALL};
+    struct server_access a = request("GET", "/v1/models", status);
+    a.note = cause;
+    log_capture_start();
+    access_note(&access, &a);
+    return log_capture_stop(text);
+}
+
+// What nobody had a cause for is a bug; the log and /metrics use the same words.
+static void a_500_has_a_cause(void **state)
+{
+    (void)state;
+    memset(values, 0, sizeof(values));
+    assert_int_equal(says(200, KEY_DOUBT_NONE, "cause"), 0);
+    assert_int_equal(says(404, KEY_DOUBT_NONE, "cause"), 0);
+    assert_int_equal(says(0, KEY_DOUBT_STORE_AWAY, "cause"), 0); // the client had left
+    for (int doubt = 0; doubt < KEY_DOUBTS; doubt++) {
+        char text[64];
+        const char *label = metrics_table[METRIC_FAILURES + doubt].labels; // cause="..."
+        snprintf(text, sizeof(text), "\"cause\":%s", label + strlen("cause="));
+        assert_int_equal(says(500, doubt, text), 1);
+        assert_int_equal(metric_get(values, METRIC_FAILURES + (size_t)doubt), 1);
+    }
+    assert_int_equal(METRIC_FAILURES_END - METRIC_FAILURES + 1, KEY_DOUBTS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(counting),
-        cmocka_unit_test(logging),
-        cmocka_unit_test(versions_are_named),
-        cmocka_unit_test(queries_are_not_logged),
+        cmocka_unit_test(counting),           cmocka_unit_test(logging),
+        cmocka_unit_test(versions_are_named), cmocka_unit_test(queries_are_not_logged),
+        cmocka_unit_test(a_500_has_a_cause),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

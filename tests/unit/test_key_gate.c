@@ -9,7 +9,8 @@ enum { A = 1, B = 2, QUESTIONS = 4, MAX_STALE_S = 3600 };
 
 static struct key_gate *gate;
 static struct key_question questions[QUESTIONS];
-static char told[32]; // verdicts of the questions that waited: "g", "r", "u"
+static char told[32];             // verdicts of the questions that waited: "g", "r", "u"
+static enum key_doubt told_doubt; // of the last of them
 
 static int start(void **state)
 {
@@ -40,6 +41,8 @@ static void on_verdict(struct key_question *q, enum key_verdict verdict, struct 
     size_t len = strlen(told);
     assert_true(len + 1 < sizeof(told) && verdict <= KEY_UNKNOWN);
     told[len] = "gru"[verdict];
+    told_doubt = key_gate_doubt(gate);
+    assert_true((verdict == KEY_UNKNOWN) == (told_doubt != KEY_DOUBT_NONE));
     told[len + 1] = '\0';
 }
 
@@ -259,6 +262,7 @@ static void dirty_is_never_used_before_a_read(void **state)
     assert_true(wait_for(A, 0, KEY_LATER_READ));
     world_answer_failed();
     assert_told("u");
+    assert_int_equal(told_doubt, KEY_DOUBT_STORE_AWAY);
     link_down();
     assert_int_equal(ask(A), KEY_LATER_READ);
     assert_false(wait_for(A, 0, KEY_LATER_READ));
@@ -301,6 +305,7 @@ static void a_reload_does_not_renew_the_lease(void **state)
     assert_int_equal(ask(A), KEY_GRANTED);
     pass_ms(11);
     assert_int_equal(ask(A), KEY_UNKNOWN); // it may be revoked since an hour
+    assert_int_equal(key_gate_doubt(gate), KEY_DOUBT_LEASE_OVER);
     assert_int_equal(ask(B), KEY_GRANTED);
     for (int i = 0; i < 513; i++) // what was too long ago is not remembered
         key_gate_keys_unverified(gate);
@@ -319,6 +324,30 @@ static void what_cannot_be_made_sure_of_is_unknown(void **state)
         world_answer_found(10, "active", 4);
     }
     assert_told("u");
+    assert_int_equal(told_doubt, KEY_DOUBT_KEY_UNSURE);
+}
+
+static void ignore(struct key_question *q, enum key_verdict verdict, struct key_entry *entry)
+{
+    (void)q;
+    (void)verdict;
+    (void)entry;
+}
+
+static void too_many_that_wait_are_told_so(void **state)
+{
+    (void)state;
+    static struct key_question crowd[KEY_FILL_WAITERS_MAX + 2];
+    for (size_t i = 0; i < CM_ARRAY_LEN(crowd); i++) {
+        assert_int_equal(ask(A), KEY_LATER_READ);
+        crowd[i].digest = world_digest(A);
+        crowd[i].on_verdict = ignore;
+        assert_int_equal(key_gate_wait(gate, &crowd[i], KEY_LATER_READ),
+                         i + 1 < CM_ARRAY_LEN(crowd));
+    }
+    assert_int_equal(key_gate_doubt(gate), KEY_DOUBT_TOO_MANY);
+    world_answer_found(10, "active", 4);
+    assert_int_equal(world.sent, 1);
 }
 
 static void nothing_is_known_without_a_catalog(void **state)
@@ -326,6 +355,7 @@ static void nothing_is_known_without_a_catalog(void **state)
     (void)state;
     world.now.state = FEED_EMPTY;
     assert_int_equal(ask(A), KEY_UNKNOWN);
+    assert_int_equal(key_gate_doubt(gate), KEY_DOUBT_NO_CATALOG);
     assert_int_equal(world.sent, 0);
 }
 
@@ -337,6 +367,9 @@ static void unknown_keys_while_the_store_is_suspect(void **state)
     assert_int_equal(ask(A), KEY_GRANTED);
     assert_int_equal(ask(B), KEY_LATER_READ);
     assert_false(wait_for(B, 0, KEY_LATER_READ));
+    assert_int_equal(key_gate_doubt(gate), KEY_DOUBT_STORE_AWAY);
+    assert_int_equal(ask(A), KEY_GRANTED);
+    assert_int_equal(key_gate_doubt(gate), KEY_DOUBT_NONE);
 }
 
 static void known_keys_in_an_outage_until_max_stale(void **state)
@@ -475,6 +508,7 @@ int main(void)
         CASE(unverified_is_read_if_anybody_can_be_asked),
         CASE(a_reload_does_not_renew_the_lease),
         CASE(what_cannot_be_made_sure_of_is_unknown),
+        CASE(too_many_that_wait_are_told_so),
         CASE(nothing_is_known_without_a_catalog),
         CASE(unknown_keys_while_the_store_is_suspect),
         CASE(known_keys_in_an_outage_until_max_stale),
