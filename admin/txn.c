@@ -26,7 +26,9 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 
-enum { ATTEMPTS_MAX = 32, READS_MAX = 32, RESOLVE_MS = 3000 };
+// AHEAD_MAX: so many in a row read ahead, then one does not. Who reads ahead commits
+// after one round trip, another admin after two: that one would never get its turn.
+enum { ATTEMPTS_MAX = 256, READS_MAX = 32, RESOLVE_MS = 3000, AHEAD_MAX = 3 };
 
 enum txn_state { TXN_READING, TXN_COMMITTING, TXN_LOOKING };
 
@@ -52,6 +54,7 @@ struct txn {
 struct txn_queue {
     struct txn_queue_options options;
     struct txn *first, **last; // first is the one that runs
+    unsigned ahead;            // transactions in a row that read ahead
 };
 
 struct txn_queue *txn_queue_create(const struct txn_queue_options *options)
@@ -199,6 +202,7 @@ static void act_on_plan(struct txn *t, enum txn_verdict verdict)
 static void read_store(struct txn *t)
 {
     drop_fetch(t);
+    t->queue->ahead = 0;
     ask_store(t);
 }
 
@@ -207,8 +211,11 @@ static void read_store(struct txn *t)
 static void read_behind(struct txn *t)
 {
     struct txn *next = t->state == TXN_COMMITTING && !t->more ? t->next : NULL;
-    if (next != NULL && next->fetch == NULL && !next->hooks->unguarded)
-        ask_store(next);
+    if (next == NULL || next->fetch != NULL || next->hooks->unguarded ||
+        t->queue->ahead >= AHEAD_MAX)
+        return;
+    t->queue->ahead++;
+    ask_store(next);
 }
 
 static void ask_store(struct txn *t)
