@@ -67,16 +67,6 @@ void log_change_level(enum log_level level)
     sink.level = level;
 }
 
-bool log_level_parse(struct slice text, enum log_level *out)
-{
-    for (size_t i = 0; i < CM_ARRAY_LEN(level_names); i++)
-        if (slice_equal(text, slice_of(level_names[i]))) {
-            *out = (enum log_level)i;
-            return true;
-        }
-    return false;
-}
-
 uint64_t log_dropped(void)
 {
     return sink.dropped;

@@ -31,8 +31,6 @@ void log_set_level(enum log_level level);
 void log_change_level(enum log_level level);
 enum log_level log_level(void);
 const char *log_level_name(enum log_level level); // "debug" ...
-// "debug", "info", "warn", "error"; false leaves *out unchanged.
-CM_MUST_CHECK bool log_level_parse(struct slice text, enum log_level *out);
 // Lines dropped so far because stderr would have blocked.
 uint64_t log_dropped(void);
 
