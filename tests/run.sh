@@ -1,7 +1,7 @@
 #!/bin/sh
 # All tests, on a bare Debian 12: installs what they need, builds with
 # sanitizers, runs lint, unit, fault, integration and SDK tests, and closes with
-# the counts. CM_TEST_SEED repeats the random ones; --long gives the fault tests
+# the names of what failed and the counts. CM_TEST_SEED repeats the random ones; --long gives the fault tests
 # their full counts and times (CM_TEST_LONG=1 in their environment).
 set -u
 cd "$(dirname "$0")/.." || exit 2
@@ -51,7 +51,7 @@ check() {
         echo "ok $name"
     else
         failed=$((failed + 1))
-        echo "not ok $name"
+        echo "not ok $name" | tee -a "$logs/failures"
         tail -n 60 "$logs/out"
     fi
 }
@@ -64,6 +64,7 @@ build() {
 run_ctest() {
     ctest --preset asan --output-junit "$logs/junit.xml" >"$logs/ctest" 2>&1
     grep -E '^ *[0-9]+/[0-9]+ Test|\*\*\*' "$logs/ctest"
+    grep -E '\*\*\*' "$logs/ctest" >>"$logs/failures"
     grep -hE '^(figure|seed):' build/asan/Testing/Temporary/LastTest.log
     total=$(sed -n 's/.*tests="\([0-9]*\)".*/\1/p' "$logs/junit.xml" | head -n 1)
     bad=$(sed -n 's/.*failures="\([0-9]*\)".*/\1/p' "$logs/junit.xml" | head -n 1)
@@ -80,6 +81,9 @@ run_node() {
     node --test --test-concurrency=1 --test-reporter=tap "$@" >"$logs/tap" 2>&1
     status=$?
     grep -E '^ *(not )?ok |^ *# figure|^# (pass|fail) ' "$logs/tap"
+    # What failed is said again at the end, with the first lines that tell why.
+    awk '/^ *not ok/ { print; near = 1 } near && /^ *error:/ { left = 4; near = 0 } left-- > 0' \
+        "$logs/tap" >>"$logs/failures"
     good=$(sed -n 's/^# pass \([0-9]*\)$/\1/p' "$logs/tap")
     bad=$(sed -n 's/^# fail \([0-9]*\)$/\1/p' "$logs/tap")
     if [ -z "$good" ] || { [ $status -ne 0 ] && [ "${bad:-0}" = 0 ]; }; then
@@ -94,6 +98,10 @@ run_node() {
 sdk_packages() { (cd tests/sdk && npm ci --no-audit --no-fund); }
 
 finish() {
+    if [ -s "$logs/failures" ]; then
+        say 'failed'
+        cat "$logs/failures"
+    fi
     echo
     echo "$passed passed, $failed failed"
     [ "$failed" -eq 0 ]
