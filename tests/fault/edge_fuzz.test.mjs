@@ -35,11 +35,12 @@ for (const [what, answer, count] of [['h2', 'large', COUNT / 2], ['h2', 'small',
   });
 }
 
-test('the same bytes kill libh2o alone', { timeout: 120000 }, async (t) => {
+// One burst in 50 is the assertion burst: some hundreds of them are enough, whatever the seed.
+test('the same mix kills libh2o alone', { timeout: 180000 }, async (t) => {
   const bare = await Bare.start();
   try {
-    const { err } = await fuzz('h2', bare.port, 60000, 'Bearer k', { path: '/small', length: 100 });
-    await Promise.race([bare.exited, sleep(1000)]);
+    const { err } = await fuzz('h2', bare.port, 20000, 'Bearer k', { path: '/small', length: 100 });
+    await Promise.race([bare.exited, sleep(10000, undefined, { ref: false })]);
     t.diagnostic(`figure libh2o alone: ${err.trim()}; ${bare.err.trim().split('\n').at(-1).slice(-160)}`);
     assert.equal(bare.exit?.signal, 'SIGABRT');
   } finally {
