@@ -27,8 +27,9 @@ export function freePort() {
   });
 }
 
-// Calls check every few milliseconds until it returns something truthy.
-export async function until(what, check, ms = 15000) {
+// Calls check every few milliseconds until it returns something truthy. Its patience is for
+// machines that others load, too: how long something took is a figure, not a verdict.
+export async function until(what, check, ms = 60000) {
   const deadline = Date.now() + ms;
   let last;
   while (Date.now() < deadline) {
