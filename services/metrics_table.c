@@ -27,6 +27,8 @@
 #define FILLS_HELP "Reads of single keys from Redis, by what they found."
 #define STATE "cm_feed_state"
 #define REASON "cm_feed_reason"
+#define REFUSED_HELP                                                                               \
+    "Models not shown as Redis has them, for the record is invalid or crashed a worker twice."
 #define REASON_HELP "1 for the reason why the feed is not live, else 0; as in /readyz."
 #define TURNS_HELP "Turns of the loop, by the processor time that they took."
 #define STATE_HELP "1 for the state that the feed is in, else 0."
@@ -120,10 +122,8 @@ const struct metric metrics_table[METRIC_ROWS] = {
                                  "Data connections made after the first."},
     [METRIC_CATALOG_MODELS] = {"cm_catalog_models", "", GAUGE,
                                "Models in memory, disabled ones too."},
-    [METRIC_CATALOG_REJECTED] = {"cm_catalog_rejected_total", "", COUNTER,
-                                 "Model records refused as invalid; the old ones were kept."},
-    [METRIC_CATALOG_POISONED] = {"cm_catalog_poisoned_total", "", COUNTER,
-                                 "Model records refused because they crashed a worker twice."},
+    [METRIC_CATALOG_INVALID] = {"cm_catalog_refused", "why=\"invalid\"", GAUGE, REFUSED_HELP},
+    [METRIC_CATALOG_POISONED] = {"cm_catalog_refused", "why=\"poisoned\"", GAUGE, REFUSED_HELP},
     [METRIC_FROM_DISK] = {"cm_feed_from_disk", "", GAUGE,
                           "1 while what is served comes from CM_STATE_DIR, not confirmed since."},
     [METRIC_STATE_AGE] = {"cm_state_saved_age_milliseconds", "", GAUGE,

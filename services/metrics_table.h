@@ -79,8 +79,8 @@ enum metric_row {
     METRIC_REDIS_UP, // gauge
     METRIC_REDIS_RECONNECTS,
     METRIC_CATALOG_MODELS,   // gauge
-    METRIC_CATALOG_REJECTED, // records refused as invalid
-    METRIC_CATALOG_POISONED, // records refused because they crashed a worker twice
+    METRIC_CATALOG_INVALID,  // gauge: see replica.h
+    METRIC_CATALOG_POISONED, // gauge
     METRIC_FROM_DISK,        // gauge, from the block
     METRIC_STATE_AGE,        // gauge, from the block: milliseconds
     METRIC_STATE_SAVES,

@@ -41,8 +41,14 @@ static void append_disk(struct buf *out, const struct shm_block *b, uint64_t now
         buf_printf(out, ",\"saved_age_ms\":%" PRIu64, age_of(saved, now_ms));
     else
         buf_append_str(out, ",\"saved_age_ms\":null");
-    buf_printf(out, ",\"save_errors\":%" PRIu64 ",\"poisoned\":%" PRIu64,
-               metric_get(b->metrics, METRIC_STATE_ERRORS),
+    buf_printf(out, ",\"save_errors\":%" PRIu64, metric_get(b->metrics, METRIC_STATE_ERRORS));
+}
+
+// Models that are not shown as the store has them.
+static void append_refused(struct buf *out, const struct shm_block *b)
+{
+    buf_printf(out, ",\"invalid\":%" PRIu64 ",\"poisoned\":%" PRIu64,
+               metric_get(b->metrics, METRIC_CATALOG_INVALID),
                metric_get(b->metrics, METRIC_CATALOG_POISONED));
 }
 
@@ -77,6 +83,7 @@ static void append_worker(struct buf *out, unsigned slot, const struct shm_block
     else
         buf_append_str(out, ",\"lag_ms\":null");
     append_disk(out, b, now_ms);
+    append_refused(out, b);
     append_certificate(out, b);
     buf_printf(out, ",\"heartbeat_age_ms\":%" PRIu64 "}", age_of(b->heartbeat_ms, now_ms));
 }
@@ -87,7 +94,7 @@ static void append_absent(struct buf *out, unsigned slot)
                "{\"slot\":%u,\"pid\":null,\"incarnation\":null,\"ready\":false,"
                "\"accepting\":false,\"draining\":false,\"state\":\"absent\",\"reason\":\"\","
                "\"epoch\":null,\"revision\":null,\"lag_ms\":null,\"from_disk\":false,"
-               "\"saved_age_ms\":null,\"save_errors\":0,\"poisoned\":0,"
+               "\"saved_age_ms\":null,\"save_errors\":0,\"invalid\":0,\"poisoned\":0,"
                "\"certificate_expires_at\":null,\"heartbeat_age_ms\":null}",
                slot);
 }

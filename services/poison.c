@@ -16,13 +16,17 @@ uint64_t poison_name(struct slice what, struct slice content)
     return name != 0 ? name : 1;
 }
 
+bool poison_is(const struct poison *p, uint64_t name)
+{
+    return p->block != NULL && shm_crashes(p->shm, name) >= POISON_CRASHES;
+}
+
 bool poison_begin(const struct poison *p, uint64_t name)
 {
-    if (p->block == NULL)
-        return true;
-    if (shm_crashes(p->shm, name) >= POISON_CRASHES)
+    if (poison_is(p, name))
         return false;
-    p->block->applying = name;
+    if (p->block != NULL)
+        p->block->applying = name;
     return true;
 }
 

@@ -20,6 +20,8 @@ struct poison {
 
 // The name of what is done with those two: never 0, the same in every process.
 uint64_t poison_name(struct slice what, struct slice content);
+// Has that crashed somebody too often?
+bool poison_is(const struct poison *p, uint64_t name);
 // About to do that. False: it is poison, and nothing was begun.
 CM_MUST_CHECK bool poison_begin(const struct poison *p, uint64_t name);
 // It and all before it went well.

@@ -21,7 +21,7 @@ struct old_catalog {
 
 struct refused_record {
     UT_hash_handle hh;
-    bool gone;
+    bool gone, poisoned;
     struct slice id, record; // in bytes
     char bytes[];
 };
@@ -57,11 +57,12 @@ static void forget_refused(struct refused_record **all, struct slice id)
 }
 
 static void note_refused(struct refused_record **all, struct slice id, struct slice record,
-                         bool gone)
+                         bool gone, bool poisoned)
 {
     forget_refused(all, id);
     struct refused_record *e = xcalloc(1, sizeof(*e) + id.len + record.len);
     e->gone = gone;
+    e->poisoned = poisoned;
     memcpy(e->bytes, id.ptr, id.len);
     if (record.len > 0)
         memcpy(e->bytes + id.len, record.ptr, record.len);
@@ -79,9 +80,20 @@ void replica_each_refused(const struct replica *r,
         on_record(ctx, e->id, e->record, e->gone);
 }
 
+// Nothing else than poison keeps a removal from being done.
 void replica_restore_refused(struct replica *r, struct slice id, struct slice record, bool gone)
 {
-    note_refused(&r->refused, id, record, gone);
+    bool poisoned = gone || poison_is(&r->poison, poison_name(id, record));
+    note_refused(&r->refused, id, record, gone, poisoned);
+}
+
+struct replica_refused replica_refused(const struct replica *r)
+{
+    struct replica_refused count = {.invalid = HASH_COUNT(r->refused)};
+    for (const struct refused_record *e = r->refused; e != NULL; e = e->hh.next)
+        count.poisoned += e->poisoned;
+    count.invalid -= count.poisoned;
+    return count;
 }
 
 // -- the two copies ---------------------------------------------------------
@@ -110,9 +122,10 @@ static struct refused_record **refused_of(struct replica *r, bool staged)
     return staged ? &r->refused_staged : &r->refused;
 }
 
-static void keep_last_good(struct replica *r, bool staged, struct slice id, struct slice record)
+static void keep_last_good(struct replica *r, bool staged, struct slice id, struct slice record,
+                           bool poisoned)
 {
-    note_refused(refused_of(r, staged), id, record, false);
+    note_refused(refused_of(r, staged), id, record, false, poisoned);
     struct model *last_good = staged ? catalog_find(r->shown, id) : NULL;
     if (last_good != NULL && catalog_find(r->staged, id) == NULL)
         catalog_put(r->staged, model_ref(last_good));
@@ -121,10 +134,9 @@ static void keep_last_good(struct replica *r, bool staged, struct slice id, stru
 static void reject(struct replica *r, bool staged, struct slice id, struct slice record,
                    const struct mistakes *mistakes)
 {
-    r->rejected++;
     const char *why = mistakes->count > 0 ? mistakes->items[0].detail : "another id inside";
     LOG_ERROR("model_record_invalid", LOG_STR("id", id), LOG_CSTR("why", why));
-    keep_last_good(r, staged, id, record);
+    keep_last_good(r, staged, id, record, false);
 }
 
 // False: it is poison; what was there stays.
@@ -132,7 +144,6 @@ static bool begin(struct replica *r, struct slice id, struct slice record)
 {
     if (poison_begin(&r->poison, poison_name(id, record)))
         return true;
-    r->poisoned++;
     LOG_ERROR("model_record_poisoned", LOG_STR("id", id),
               LOG_U64("crashes", shm_crashes(r->poison.shm, poison_name(id, record))),
               LOG_BOOL("removal", record.len == 0));
@@ -144,7 +155,7 @@ void replica_put(struct replica *r, bool staged, struct slice id, struct slice r
     struct mistakes mistakes;
     struct catalog *c = target(r, staged);
     if (!begin(r, id, record)) {
-        keep_last_good(r, staged, id, record);
+        keep_last_good(r, staged, id, record, true);
         return;
     }
     mistakes_init(&mistakes);
@@ -162,7 +173,7 @@ void replica_remove(struct replica *r, bool staged, struct slice id)
 {
     struct catalog *c = target(r, staged);
     if (!begin(r, id, SLICE_NONE)) {
-        note_refused(refused_of(r, staged), id, SLICE_NONE, true);
+        note_refused(refused_of(r, staged), id, SLICE_NONE, true, true);
         return;
     }
     forget_refused(refused_of(r, staged), id);
@@ -194,7 +205,7 @@ void replica_stage_begin(struct replica *r, bool copy)
     CM_ASSERT(r->staged == NULL);
     r->staged = copy ? catalog_copy(r->shown) : catalog_create();
     for (const struct refused_record *e = copy ? r->refused : NULL; e != NULL; e = e->hh.next)
-        note_refused(&r->refused_staged, e->id, e->record, e->gone);
+        note_refused(&r->refused_staged, e->id, e->record, e->gone, e->poisoned);
 }
 
 void replica_stage_drop(struct replica *r)

@@ -22,8 +22,6 @@ struct replica {
     struct refused_record *refused; // of shown
     struct refused_record *refused_staged;
     struct old_catalog *old; // to be freed by replica_tidy
-    uint64_t rejected;       // records that were no models
-    uint64_t poisoned;       // records that crashed somebody twice
     uint64_t changes;        // of shown, since the start
 };
 
@@ -31,7 +29,7 @@ void replica_init(struct replica *r, const struct poison *poison);
 void replica_fini(struct replica *r);
 
 // A record that is no valid model of that id, or is poison, leaves in place what
-// was there before (also in a reload), and is counted and logged.
+// was there before (also in a reload), and is remembered and logged.
 void replica_put(struct replica *r, bool staged, struct slice id, struct slice record);
 void replica_remove(struct replica *r, bool staged, struct slice id);
 // The stage is empty, or a copy of shown.
@@ -41,6 +39,13 @@ void replica_stage_commit(struct replica *r);
 // Frees a piece of the catalogs that were dropped or replaced; false when there is none.
 bool replica_tidy(struct replica *r);
 
+// How many records of the store are not shown as they are there, at this moment:
+// none any more when they have been written anew. What a snapshot told counts as
+// invalid unless it is known to be poison.
+struct replica_refused {
+    uint64_t invalid, poisoned;
+};
+struct replica_refused replica_refused(const struct replica *r);
 // What the store has and shown has not, one call each. gone: the store has no such
 // model any more (its removal was refused).
 void replica_each_refused(const struct replica *r,

@@ -126,6 +126,7 @@ static void on_describe(void *ctx, struct ack *ack)
 {
     const struct worker *w = ctx;
     const struct worker_start *start = w->start;
+    struct replica_refused refused = replica_refused(&w->replica);
     char replaces[HERITAGE_ID_MAX + 1];
     heritage_id(start->heritage, start->block->replaces, replaces);
     memcpy(ack->replaces, replaces, sizeof(replaces));
@@ -133,8 +134,8 @@ static void on_describe(void *ctx, struct ack *ack)
     gethostname(ack->host, sizeof(ack->host) - 1);
     ack->slot = start->slot;
     ack->max_stale_s = w->settings->max_stale_s;
-    ack->rejected = w->replica.rejected;
-    ack->poisoned = w->replica.poisoned;
+    ack->rejected = refused.invalid;
+    ack->poisoned = refused.poisoned;
     if (w->keeper != NULL)
         describe_kept(ack, keeper_counters(w->keeper));
 }

@@ -83,6 +83,7 @@ static void store_state(struct shm_block *b, struct keeper_counters kept)
 void worker_stats_store_metrics(const struct worker_stats *w)
 {
     metric_value *values = w->block->metrics;
+    struct replica_refused refused = replica_refused(w->replica);
     store_http(values, server_counters(w->server));
     store_tls(values, w->tls);
     store_keys(values, w->gate);
@@ -90,8 +91,8 @@ void worker_stats_store_metrics(const struct worker_stats *w)
     metric_set(values, METRIC_REDIS_UP, feed_io_is_up(w->io));
     metric_set(values, METRIC_REDIS_RECONNECTS, w->links > 0 ? w->links - 1 : 0);
     metric_set(values, METRIC_CATALOG_MODELS, catalog_count(w->replica->shown));
-    metric_set(values, METRIC_CATALOG_REJECTED, w->replica->rejected);
-    metric_set(values, METRIC_CATALOG_POISONED, w->replica->poisoned);
+    metric_set(values, METRIC_CATALOG_INVALID, refused.invalid);
+    metric_set(values, METRIC_CATALOG_POISONED, refused.poisoned);
     if (*w->keeper != NULL)
         store_state(w->block, keeper_counters(*w->keeper));
 }

@@ -25,11 +25,11 @@ struct ack {
     int64_t confirmed_ms;          // wall time of the last confirmed read; 0 = never
     int64_t sent_ms;               // wall time of this message
     uint64_t max_stale_s;          // the worker's CM_MAX_STALE_S; 0 = for ever
-    uint64_t rejected;             // model records that it refused as invalid
-    uint64_t poisoned;             // model records that it refuses because they crashed it twice
+    uint64_t rejected;             // model records that it does not show: they are invalid ...
+    uint64_t poisoned;             // ... or have crashed a worker twice
     bool from_disk;                // what it serves is its snapshot, not confirmed yet
     int64_t saved_ms;              // wall time of its last good snapshot; 0 = none
-    uint64_t save_errors;          // snapshots that could not be written
+    uint64_t save_errors;          // writes of its state that failed, since its start
 };
 
 // JSON object in, JSON object out. parse is false for anything that is no ack.

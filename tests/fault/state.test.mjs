@@ -357,8 +357,11 @@ test('a record that crashed a worker twice is left out by the next one, and only
       assert.deepEqual(answer.json.data.map((m) => m.display_name).sort(), ['good', 'second']);
     }
     assert.match(stack.models.text(), /"event":"model_record_poisoned","id":"acme\/bad","crashes":[2-4]/);
-    assert.match((await request(stack.opsUrl, { path: '/metrics' })).text, /^cm_catalog_poisoned_total [1-9]/m);
+    assert.match((await request(stack.opsUrl, { path: '/metrics' })).text, /^cm_catalog_refused\{slot="0",why="poisoned"\} 1$/m);
+    const refusals = async () => (await stack.must('GET', '/fleet')).data.map((w) => w.poisoned);
+    await until('the fleet to say so', async () => (await refusals()).join() === '1,1');
     await stack.must('PUT', '/models/acme/bad', { display_name: 'mended' }, { prefer: 'wait=10' });
     assert.equal((await stack.get('/v1/models/acme%2Fbad', auth(key))).json.display_name, 'mended');
+    await until('the end of it', async () => (await refusals()).join() === '0,0');
   });
 });

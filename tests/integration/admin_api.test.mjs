@@ -339,14 +339,24 @@ test('the fleet: heard, lagging, silent, forgotten', async () => {
     kind, id: '', replaces: '', host: 'here', slot: 0, epoch, revision: 0, state: 'live', reason: '',
     confirmed_ms: Date.now(), sent_ms: Date.now(), max_stale_s: 3600, rejected: 0,
     poisoned: 0, from_disk: false, saved_ms: 0, save_errors: 0, ...over }));
-  await say('hello', { id: 'w-0-1' });
+  await say('hello', { id: 'w-0-1', reason: 'went_back', from_disk: true, saved_ms: 1700000000999, save_errors: 3, rejected: 2, poisoned: 1 });
   const fleet = await until('the worker', async () => {
     const list = await stack.must('GET', '/fleet');
     return list.data.length > 0 && list;
   });
   assert.equal(fleet.head_revision, await head());
-  assert.deepEqual(Object.keys(fleet.data[0]), ['id', 'host', 'slot', 'state', 'reason', 'revision', 'lag_ms', 'last_seen_at']);
-  assert.equal(fleet.data[0].id, 'w-0-1');
+  const { last_seen_at: seen, lag_ms: lag, ...shown } = fleet.data[0];
+  assert.deepEqual(shown, { id: 'w-0-1', host: 'here', slot: 0, state: 'live', reason: 'went_back', revision: 0,
+    from_disk: true, saved_at: '2023-11-14T22:13:20Z', save_errors: 3, invalid: 2, poisoned: 1 });
+  assert.ok(Date.parse(seen) <= Date.now() && lag >= 0);
+  // Whoever may publish acks may publish nonsense.
+  for (const saved of [0, -1, Number.MAX_SAFE_INTEGER]) {
+    await say('state', { id: 'w-0-1', saved_ms: saved, save_errors: 4 + saved % 2 });
+    await until('the news', async () => {
+      const now = (await stack.must('GET', '/fleet')).data[0];
+      return now.save_errors === 4 + saved % 2 && now.saved_at === null && now.from_disk === false;
+    });
+  }
   const waited = await stack.must('PUT', `/models/${fresh()}`, {}, { prefer: 'wait=1' });
   assert.equal(waited.propagation.complete, false);
   assert.deepEqual(waited.propagation.lagging, ['w-0-1']);

@@ -349,7 +349,7 @@ static void a_record_that_is_refused_is_kept_as_both(void **state)
     assert_int_equal(feed_position(kept.feed).revision, 6);
     assert_true(digest_equal(feed_position(kept.feed).digest, h.digest));
     assert_int_equal(kept_created(0), 100); // the last good form
-    assert_int_equal(kept.replica.rejected, 0);
+    assert_int_equal(replica_refused(&kept.replica).invalid, 1);
     kept_close();
     buf_fini(&old);
 }

@@ -81,6 +81,7 @@ static void test_one_ready_worker_is_enough(void **state)
     b->from_disk = true;
     b->saved_ms = NOW - 40;
     metric_set(b->metrics, METRIC_STATE_ERRORS, 3);
+    metric_set(b->metrics, METRIC_CATALOG_INVALID, 4);
     metric_set(b->metrics, METRIC_CATALOG_POISONED, 2);
     metric_set(b->metrics, METRIC_TLS_EXPIRY, 1767225599);
     live(w, 0, 1, 1)->ready = false;
@@ -89,7 +90,8 @@ static void test_one_ready_worker_is_enough(void **state)
     expect(w, "{\"slot\":1,\"pid\":1001,\"incarnation\":3,\"ready\":true,\"accepting\":true,"
               "\"draining\":false,\"state\":\"live\",\"reason\":\"\","
               "\"epoch\":\"00000000000000ab\",\"revision\":42,\"lag_ms\":30,"
-              "\"from_disk\":true,\"saved_age_ms\":40,\"save_errors\":3,\"poisoned\":2,"
+              "\"from_disk\":true,\"saved_age_ms\":40,\"save_errors\":3,\"invalid\":4,"
+              "\"poisoned\":2,"
               "\"certificate_expires_at\":\"2025-12-31T23:59:59Z\","
               "\"heartbeat_age_ms\":10}");
     shm_set_draining(w->m);

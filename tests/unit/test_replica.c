@@ -40,6 +40,13 @@ static void put(bool staged, const char *id, int created)
     put_as(staged, id, id, created);
 }
 
+static void assert_refused(uint64_t invalid, uint64_t poisoned)
+{
+    struct replica_refused refused = replica_refused(&replica);
+    assert_int_equal(refused.invalid, invalid);
+    assert_int_equal(refused.poisoned, poisoned);
+}
+
 static int64_t created(const char *id)
 {
     const struct model *m = catalog_find(replica.shown, slice_of(id));
@@ -57,7 +64,7 @@ static void put_and_remove(void **state)
     replica_remove(&replica, false, SLICE_LIT("v/none"));
     assert_int_equal(created("v/b"), -1);
     assert_int_equal(catalog_view(replica.shown)->model_count, 1);
-    assert_int_equal(replica.rejected, 0);
+    assert_refused(0, 0);
 }
 
 static void a_reload_shows_nothing_before_its_end(void **state)
@@ -96,7 +103,14 @@ static void a_bad_record_leaves_the_last_good_one(void **state)
     assert_int_equal(created("v/b"), 1);
     assert_int_equal(created("v/other"), -1);
     assert_int_equal(created("v/new"), -1);
-    assert_int_equal(replica.rejected, 3);
+    assert_refused(3, 0);
+    log_capture_start();
+    replica_put(&replica, false, SLICE_LIT("v/new"), SLICE_LIT("garbage again"));
+    assert_int_equal(log_capture_stop("model_record_invalid"), 1);
+    assert_refused(3, 0); // how many there are, not how often
+    put(false, "v/a", 2);
+    replica_remove(&replica, false, SLICE_LIT("v/new"));
+    assert_refused(1, 0);
 }
 
 static void count_refused(void *ctx, struct slice id, struct slice record, bool gone)
@@ -117,6 +131,7 @@ static void also_in_a_reload(void **state)
     replica_stage_commit(&replica);
     assert_int_equal(created("v/a"), 1);
     assert_int_equal(catalog_count(replica.shown), 1);
+    assert_refused(2, 0);
 }
 
 static void in_a_copy_of_what_is_shown(void **state)
@@ -174,11 +189,15 @@ static void what_crashed_twice_is_not_tried_again(void **state)
     put(false, "v/a", 2);
     assert_int_equal(log_capture_stop("model_record_poisoned"), 1);
     assert_int_equal(created("v/a"), 1);
+    assert_refused(0, 1);
+    replica_stage_begin(&replica, true);
+    replica_stage_commit(&replica);
+    assert_refused(0, 1);
     put(false, "v/b", 2); // all others are taken
     put(false, "v/a", 3);
     assert_int_equal(created("v/b"), 2);
     assert_int_equal(created("v/a"), 3);
-    assert_int_equal(replica.poisoned, 1);
+    assert_refused(0, 0);
     shm_block_fold(m, b, false); // it was asked to leave
     assert_int_equal(shm_crashes(m, poison_name(SLICE_LIT("v/a"), SLICE_LIT("x"))), 0);
     replica.poison = (struct poison){.shm = NULL};
@@ -204,6 +223,13 @@ static void a_removal_may_be_poison_too(void **state)
     replica_remove(&replica, false, SLICE_LIT("v/a"));
     assert_int_equal(log_capture_stop("model_record_poisoned"), 1);
     assert_int_equal(created("v/a"), 1);
+    assert_refused(0, 1);
+    // The same out of a snapshot, and a record that only the mapping knows as poison.
+    replica_fini(&replica);
+    replica_init(&replica, &(struct poison){m, b});
+    replica_restore_refused(&replica, SLICE_LIT("v/a"), SLICE_NONE, true);
+    replica_restore_refused(&replica, SLICE_LIT("v/b"), SLICE_LIT("garbage"), false);
+    assert_refused(1, 1);
     replica.poison = (struct poison){.shm = NULL};
     shm_detach(m);
     close(fd);
