@@ -180,7 +180,7 @@ test('a repeat with the same Idempotency-Key is the first outcome; Prefer: wait 
   assert.equal(await admin.head(), one.json.revision);
 });
 
-test('more than 10,000 records go in consecutive revisions, each whole, and may be sent again', { timeout: 120000 }, async (t) => {
+test('more than 10,000 records go in consecutive revisions, each whole, and may be sent again', { timeout: 400000 }, async (t) => {
   await wipe();
   const models = Array.from({ length: 6000 }, (_, i) => ({ id: `bulk/m${i}`, created: 1 }));
   const keys = Array.from({ length: 6000 }, () => keyOf({ aliases: [{ match: 'exact', name: 'a', target: 'bulk/m1' }] }));

@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test';
 import { Stack } from './support/stack.mjs';
 
 let stack;
-before(async () => { stack = await Stack.start({ models: false }); }, { timeout: 60000 });
+before(async () => { stack = await Stack.start({ models: false }); }, { timeout: 240000 });
 after(() => stack?.stop());
 
 const head = async () => Number(await stack.redisCli('HGET', '{cm}:head', 'rev'));
@@ -116,7 +116,7 @@ test('openrouter: a whole published catalog', { skip: !published && 'CM_TEST_OPE
   assert.deepEqual((await good('?format=openrouter', text)).counts, [0, 0, counts[0], 0]);
 });
 
-test('a large import goes in consecutive revisions, each whole', { timeout: 60000 }, async () => {
+test('a large import goes in consecutive revisions, each whole', { timeout: 240000 }, async () => {
   const models = Array.from({ length: 25000 }, (_, i) => ({ id: `big/m${i}`, created: i }));
   const before = await head();
   const have = (await ids()).length;

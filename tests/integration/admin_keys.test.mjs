@@ -10,7 +10,7 @@ let api;
 before(async () => {
   stack = await Stack.start({ models: false });
   api = new AdminClient(stack);
-}, { timeout: 60000 });
+}, { timeout: 240000 });
 after(() => stack?.stop());
 
 const redis = (...args) => api.redis(...args);
@@ -152,7 +152,7 @@ test('rotation: grace, two records, and what the log says', async () => {
   assert.equal(rotated.json.id, k.id);
   const old = JSON.parse(await redis('GET', `{cm}:key:${first}`));
   assert.equal(old.state, 'active');
-  assert.ok(Math.abs(old.expires_at - Date.now() / 1000 - 60) < 3);
+  assert.ok(Math.abs(old.expires_at - Date.now() / 1000 - 60) < 30);
   assert.ok(Number(await redis('TTL', `{cm}:key:${first}`)) > 60);
   assert.equal(await redis('TTL', `{cm}:key:${second}`), '-1');
   assert.deepEqual((await logOf(rotated.json.revision)).sort(), [`K ${first}`, `K ${second}`].sort());

@@ -42,7 +42,7 @@ class TlsStack extends Stack {
 let stack;
 after(() => stack?.stop());
 
-test('the service works over the proxy, and comes back after it', { timeout: 60000 }, async () => {
+test('the service works over the proxy, and comes back after it', { timeout: 240000 }, async () => {
   stack = await TlsStack.start({ workers: 1 });
   const { secret } = await stack.must('POST', '/keys', { name: 'tls' }, { prefer: 'wait=5' });
   await stack.must('PUT', '/models/acme/one', {}, { prefer: 'wait=5' });
@@ -55,7 +55,7 @@ test('the service works over the proxy, and comes back after it', { timeout: 600
     (await stack.call('PUT', '/models/acme/one', { created: Date.now() % 1e9 }, { prefer: 'wait=1' })).json?.propagation?.complete);
 });
 
-test('a Redis with a certificate of another authority is not spoken to', { timeout: 60000 }, async () => {
+test('a Redis with a certificate of another authority is not spoken to', { timeout: 240000 }, async () => {
   await stack.startProxy('strict', stack.certificate('other')[0]);
   const answer = spawnSync('redis-cli', ['-s', stack.socket, 'PING'], { encoding: 'utf8', timeout: 5000 });
   assert.doesNotMatch(answer.stdout, /PONG/);

@@ -30,7 +30,7 @@ before(async () => {
   anthropicBearer = new Anthropic({ authToken: key, apiKey: null, baseURL: stack.url, maxRetries: 0 });
   anthropicApiKey = new Anthropic({ apiKey: key, authToken: null, baseURL: stack.url, maxRetries: 0,
     defaultHeaders: { 'x-api-key': key, authorization: null } });
-}, { timeout: 60000 });
+}, { timeout: 240000 });
 
 after(() => stack?.stop());
 

@@ -9,6 +9,10 @@
 #include "common/base/clock.h"
 #include "tests/support/test.h"
 
+enum { PATIENCE = 10, TURN_MAX_MS = 5 };
+
+static uint64_t awake_us;
+
 void loop_open(uv_loop_t *loop)
 {
     assert_int_equal(uv_loop_init(loop), 0);
@@ -32,15 +36,29 @@ void loop_close(uv_loop_t *loop)
     }
 }
 
+// check may be NULL.
+static void turn(uv_loop_t *loop, bool (*check)(void *ctx), void *ctx)
+{
+    uint64_t start_us = clock_boot_us();
+    uv_run(loop, UV_RUN_NOWAIT);
+    if (check == NULL || !check(ctx))
+        uv_sleep(1);
+    uint64_t took_us = clock_boot_us() - start_us;
+    awake_us += took_us < TURN_MAX_MS * 1000 ? took_us : TURN_MAX_MS * 1000;
+}
+
+uint64_t loop_awake_ms(void)
+{
+    return awake_us / 1000;
+}
+
 bool loop_try_until(uv_loop_t *loop, bool (*check)(void *ctx), void *ctx, unsigned ms)
 {
-    uint64_t end = clock_boot_ms() + ms;
+    uint64_t end = clock_boot_ms() + (uint64_t)ms * PATIENCE;
     while (!check(ctx)) {
         if (clock_boot_ms() >= end)
             return false;
-        uv_run(loop, UV_RUN_NOWAIT);
-        if (!check(ctx))
-            uv_sleep(1);
+        turn(loop, check, ctx);
     }
     return true;
 }
@@ -48,7 +66,7 @@ bool loop_try_until(uv_loop_t *loop, bool (*check)(void *ctx), void *ctx, unsign
 void loop_run_until(uv_loop_t *loop, bool (*check)(void *ctx), void *ctx, unsigned ms)
 {
     if (!loop_try_until(loop, check, ctx, ms))
-        fail_msg("it did not happen within %u ms", ms);
+        fail_msg("it did not happen within %u ms", ms * PATIENCE);
 }
 
 struct counter {
@@ -81,10 +99,8 @@ void loop_run_until_set(uv_loop_t *loop, const bool *flag, unsigned ms)
 void loop_run_for(uv_loop_t *loop, unsigned ms)
 {
     uint64_t end = clock_boot_ms() + ms;
-    while (clock_boot_ms() < end) {
-        uv_run(loop, UV_RUN_NOWAIT);
-        uv_sleep(1);
-    }
+    while (clock_boot_ms() < end)
+        turn(loop, NULL, NULL);
 }
 
 int loop_fixture_setup(void **state)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <uv.h>
 
 // Fails the test when the loop cannot be made.
@@ -10,7 +11,9 @@ void loop_open(uv_loop_t *loop);
 // Turns the loop until it is empty and closes it; fails the test when handles
 // stay open for five seconds.
 void loop_close(uv_loop_t *loop);
-// Turns the loop until check(ctx) holds; fails the test after that many ms.
+// Turns the loop until check(ctx) holds; fails the test when it does not. ms is what
+// that takes at most on a machine of our own; ten times as much is waited, because
+// others may load it.
 void loop_run_until(uv_loop_t *loop, bool (*check)(void *ctx), void *ctx, unsigned ms);
 // The same for a flag that a callback sets.
 void loop_run_until_set(uv_loop_t *loop, const bool *flag, unsigned ms);
@@ -19,6 +22,11 @@ bool loop_try_until(uv_loop_t *loop, bool (*check)(void *ctx), void *ctx, unsign
 bool loop_try_count(uv_loop_t *loop, const size_t *count, size_t at_least, unsigned ms);
 // Turns the loop for that time.
 void loop_run_for(uv_loop_t *loop, unsigned ms);
+// The time that these have turned loops for, where a turn that takes longer than 5 ms
+// (the machine did something else) counts 5. What has to happen in time, with all
+// that it takes in this process, is measured with it; that nothing happens too soon, with
+// clock_boot_ms().
+uint64_t loop_awake_ms(void);
 
 // cmocka's setup and teardown for a test that needs only a loop: *state is it.
 int loop_fixture_setup(void **state);

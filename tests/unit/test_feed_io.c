@@ -40,6 +40,28 @@ static int stop(void **state)
     return 0;
 }
 
+static bool is_subscribed(void *ctx)
+{
+    struct world *w = ctx;
+    redisReply *r = redis_fixture_command(&w->store.server, "PUBSUB NUMSUB {cm}:0:bell");
+    bool subscribed = r->elements == 2 && r->element[1]->integer == 1;
+    freeReplyObject(r);
+    return subscribed;
+}
+
+static int compare_times(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+// Redis, too, needs the machine: how long something takes is judged by the median.
+static uint64_t median(uint64_t *times, size_t count)
+{
+    qsort(times, count, sizeof(*times), compare_times);
+    return times[count / 2];
+}
+
 static void follow(struct world *w, uint32_t poll_ms)
 {
     follower_open(&w->worker, &w->loop, w->store.server.url, poll_ms);
@@ -57,17 +79,19 @@ static void a_change_is_there_at_once(void **state)
     struct world *w = *state;
     follow(w, 60000); // no poll helps
     follower_wait_revision(&w->worker, 0, 2000);
+    uint64_t times[20];
     assert_true(feed_io_is_up(w->worker.io));
-    loop_run_for(&w->loop, 100); // the subscription, too
+    loop_run_until(&w->loop, is_subscribed, w, 1000);
     for (size_t i = 1; i <= 20; i++) {
         char id[32];
         snprintf(id, sizeof(id), "v/m%zu", i);
         store_fixture_put_model(&w->store, id, "{\"x\":1}");
-        uint64_t from = clock_boot_ms();
+        uint64_t from = loop_awake_ms();
         follower_wait_revision(&w->worker, i, 200);
-        assert_in_range(clock_boot_ms() - from, 0, 100);
+        times[i - 1] = loop_awake_ms() - from;
         assert_string_equal(follower_record(&w->worker, id), "{\"x\":1}");
     }
+    assert_in_range(median(times, CM_ARRAY_LEN(times)), 0, 100);
     assert_int_equal(counters(w)->reloads, 1); // the first
     follower_close(&w->worker);
 }
@@ -76,6 +100,7 @@ static void a_lost_bell_costs_a_poll(void **state)
 {
     struct world *w = *state;
     struct keyspace deaf;
+    uint64_t times[8];
     follow(w, 250);
     follower_wait_revision(&w->worker, 0, 2000);
     // A bell on another database's channel reaches nobody.
@@ -89,10 +114,11 @@ static void a_lost_bell_costs_a_poll(void **state)
                          i > 1 ? slice_of(follower_record(&w->worker, "v/m")) : SLICE_NONE,
                          slice_of(record));
         assert_int_equal(store_fixture_commit(&w->store, c), COMMIT_OK);
-        uint64_t from = clock_boot_ms();
+        uint64_t from = loop_awake_ms();
         follower_wait_revision(&w->worker, i, 1000);
-        assert_in_range(clock_boot_ms() - from, 0, 250 * 11 / 10 + 50);
+        times[i - 1] = loop_awake_ms() - from;
     }
+    assert_in_range(median(times, CM_ARRAY_LEN(times)), 0, 250 * 11 / 10 + 50);
     assert_int_equal(counters(w)->bells, 0);
     follower_close(&w->worker);
 }
@@ -178,6 +204,7 @@ static void a_large_revision_is_taken_in_over_many_turns(void **state)
     assert_int_equal(w->worker.shown.count, 1);
     // A denial is there before the models are.
     deny_a_key(w);
+    redis_fixture_do(&w->store.server, "PING"); // so its bell has been sent
     size_t turns = 0;
     for (; w->worker.denied == 0; turns++)
         uv_run(&w->loop, UV_RUN_ONCE);
@@ -249,6 +276,7 @@ static void a_confirmation_is_told(void **state)
     struct world *w = *state;
     follow(w, 60000);
     follower_wait_revision(&w->worker, 0, 2000);
+    loop_run_until(&w->loop, is_subscribed, w, 1000);
     loop_run_for(&w->loop, 200);
     size_t changes = w->worker.changes;
     loop_run_for(&w->loop, 200);
@@ -288,21 +316,28 @@ static void a_stopped_redis_is_away(void **state)
     struct world *w = *state;
     follow(w, 250);
     follower_wait_revision(&w->worker, 0, 2000);
-    uint64_t from = clock_boot_ms();
+    uint64_t from = clock_boot_ms(), awake = loop_awake_ms();
     redis_fixture_pause(&w->store.server);
     follower_wait_state(&w->worker, FEED_AWAY, 3000);
-    assert_in_range(clock_boot_ms() - from, 900, 1500);
+    assert_true(clock_boot_ms() - from >= 900);
+    assert_in_range(loop_awake_ms() - awake, 0, 1500);
     redis_fixture_resume(&w->store.server);
     follower_wait_state(&w->worker, FEED_LIVE, 2500);
     // Shorter than the deadline: nobody notices.
     size_t downs = w->worker.downs;
     redis_fixture_pause(&w->store.server);
-    loop_run_for(&w->loop, 600);
+    loop_run_for(&w->loop, 300);
     redis_fixture_resume(&w->store.server);
     loop_run_for(&w->loop, 600);
     assert_int_equal(follower_state(&w->worker), FEED_LIVE);
     assert_int_equal(w->worker.downs, downs);
     follower_close(&w->worker);
+}
+
+static bool is_foreign(void *ctx)
+{
+    const struct world *w = ctx;
+    return feed_reason(feed_io_feed(w->worker.io)) == FEED_REASON_FOREIGN;
 }
 
 static void an_emptied_redis_is_not_believed(void **state)
@@ -316,8 +351,7 @@ static void an_emptied_redis_is_not_believed(void **state)
     assert_int_equal(feed_reason(feed_io_feed(w->worker.io)), FEED_REASON_EMPTY);
     assert_string_equal(follower_record(&w->worker, "a/b"), "1");
     assert_int_equal(store_fixture_init_history(&w->store), COMMIT_OK);
-    loop_run_for(&w->loop, 1000);
-    assert_int_equal(feed_reason(feed_io_feed(w->worker.io)), FEED_REASON_FOREIGN);
+    loop_run_until(&w->loop, is_foreign, w, 1000);
     assert_string_equal(follower_record(&w->worker, "a/b"), "1");
     follower_close(&w->worker);
 }
@@ -330,6 +364,13 @@ static void record_ack(struct redis_owner *o, struct ack *out)
     assert_non_null(text);
     if (!ack_parse(slice_of(text + 1), out))
         fail_msg("no ack: %s", text + 1);
+}
+
+static bool is_bye(void *ctx)
+{
+    struct ack ack;
+    record_ack(ctx, &ack);
+    return ack.kind == ACK_BYE;
 }
 
 static void acks_say_hello_what_is_applied_and_bye(void **state)
@@ -350,28 +391,30 @@ static void acks_say_hello_what_is_applied_and_bye(void **state)
     assert_string_equal(ack.state, "empty");
     assert_string_equal(ack.id, "00000001-0-1");
     follower_wait_revision(&w->worker, 0, 1000);
-    store_fixture_put_model(&w->store, "a/b", "1");
-    follower_wait_revision(&w->worker, 1, 1000);
     // At once: well before the next of those that come every second.
-    uint64_t asked_ms = clock_boot_ms();
-    for (record_ack(&admin, &ack); ack.revision != 1; record_ack(&admin, &ack)) {
-        assert_true(clock_boot_ms() - asked_ms < 500);
-        loop_run_for(&w->loop, 1);
+    uint64_t times[5];
+    for (size_t i = 0; i < CM_ARRAY_LEN(times); i++) {
+        char id[16];
+        snprintf(id, sizeof(id), "a/b%zu", i);
+        store_fixture_put_model(&w->store, id, "1");
+        follower_wait_revision(&w->worker, i + 1, 1000);
+        uint64_t from = loop_awake_ms();
+        for (record_ack(&admin, &ack); ack.revision != i + 1; record_ack(&admin, &ack))
+            loop_run_for(&w->loop, 1);
+        times[i] = loop_awake_ms() - from;
     }
+    assert_in_range(median(times, CM_ARRAY_LEN(times)), 0, 150);
     assert_int_equal(ack.kind, ACK_STATE);
-    assert_int_equal(ack.revision, 1);
     assert_true(ack.epoch == store_fixture_head(&w->store).epoch);
     assert_string_equal(ack.state, "live");
-    assert_true(ack.sent_ms >= ack.confirmed_ms && ack.sent_ms - ack.confirmed_ms < 300);
-    assert_in_range(clock_wall_ms() - ack.sent_ms, 0, 500);
+    assert_true(ack.sent_ms >= ack.confirmed_ms && ack.sent_ms - ack.confirmed_ms < 10000);
+    assert_in_range(clock_wall_ms() - ack.sent_ms, 0, 10000);
     size_t before = admin.messages;
     loop_run_for(&w->loop, 3200); // and every second
     // A busy machine may shift one across the edge, or make a link check report.
     assert_in_range(admin.messages - before, 2, 6);
     follower_close(&w->worker);
-    loop_run_for(&w->loop, 50);
-    record_ack(&admin, &ack);
-    assert_int_equal(ack.kind, ACK_BYE);
+    loop_run_until(&w->loop, is_bye, &admin, 1000);
     redis_owner_close(&admin);
 }
 
@@ -381,9 +424,10 @@ static void bye_does_not_wait_for_a_silent_redis(void **state)
     follow(w, 250);
     follower_wait_revision(&w->worker, 0, 2000);
     redis_fixture_pause(&w->store.server);
-    uint64_t from = clock_boot_ms();
+    uint64_t from = clock_boot_ms(), awake = loop_awake_ms();
     follower_close(&w->worker);
-    assert_in_range(clock_boot_ms() - from, 150, 400);
+    assert_true(clock_boot_ms() - from >= 150);
+    assert_in_range(loop_awake_ms() - awake, 0, 400);
     redis_fixture_resume(&w->store.server);
 }
 

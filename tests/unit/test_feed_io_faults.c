@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "tests/support/fake_redis.h"
 #include "tests/support/follower.h"
 #include "tests/support/log_capture.h"
@@ -38,6 +39,23 @@ static void end(void)
 {
     follower_close(&worker);
     fake_redis_stop(fake);
+}
+
+struct more {
+    const char *verb;
+    size_t than;
+};
+
+static bool was_seen(void *ctx)
+{
+    const struct more *m = ctx;
+    return fake_redis_seen(fake, m->verb) > m->than;
+}
+
+// Until that verb was sent more often than so.
+static void await_more(const char *verb, uv_loop_t *loop, size_t than)
+{
+    loop_run_until(loop, was_seen, &(struct more){verb, than}, 3000);
 }
 
 // --- order
@@ -202,8 +220,7 @@ static void garbled_entries_are_told_to_the_feed(void **state)
         fake_redis_reply(fake, "HMGET", HEAD_AHEAD);
         // It loads all again instead, and stays connected.
         size_t scans = fake_redis_seen(fake, "HSCAN");
-        loop_run_for(*state, 300);
-        assert_true(fake_redis_seen(fake, "HSCAN") > scans);
+        await_more("HSCAN", *state, scans);
         assert_true(feed_io_is_up(worker.io));
         end();
     }
@@ -225,6 +242,12 @@ static void a_refused_ack_is_said_once_and_serving_goes_on(void **state)
 
 // --- the subscription alone
 
+static bool has_heard_a_bell(void *ctx)
+{
+    (void)ctx;
+    return feed_counters(feed_io_feed(worker.io))->bells == 1;
+}
+
 static void nonsense_on_the_channel_is_passed_over(void **state)
 {
     static const char *const payloads[] = {
@@ -236,6 +259,7 @@ static void nonsense_on_the_channel_is_passed_over(void **state)
         "00000000000000aa 99999999999999999999 00000000000000cc 00000000000000bb"};
     follow(*state);
     follower_wait_state(&worker, FEED_LIVE, 2000);
+    await_more("SUBSCRIBE", *state, 0);
     loop_run_for(*state, 100);
     for (size_t i = 0; i < CM_ARRAY_LEN(payloads); i++) {
         // Only the subscription: on the data connection it would be garbage.
@@ -250,8 +274,7 @@ static void nonsense_on_the_channel_is_passed_over(void **state)
     fake_redis_push_to(fake, "SUBSCRIBE",
                        SLICE_LIT("*3\r\n$7\r\nmessage\r\n$11\r\n{cm}:0:bell\r\n$52\r\n"
                                  "00000000000000aa 1 00000000000000cc 00000000000000bb\r\n"));
-    loop_run_for(*state, 100);
-    assert_int_equal(feed_counters(feed_io_feed(worker.io))->bells, 1);
+    loop_run_until(*state, has_heard_a_bell, NULL, 500);
     end();
 }
 
@@ -260,9 +283,10 @@ static void without_a_subscription_the_poll_goes_on(void **state)
     follow(*state);
     fake_redis_silence(fake, "SUBSCRIBE");
     follower_wait_state(&worker, FEED_LIVE, 2000);
-    size_t reads = fake_redis_seen(fake, "HMGET");
-    loop_run_for(*state, 1500);
-    assert_in_range(fake_redis_seen(fake, "HMGET") - reads, 20, 40); // every 45 to 55 ms
+    uint64_t start = clock_boot_ms(), awake = loop_awake_ms();
+    await_more("HMGET", *state, fake_redis_seen(fake, "HMGET") + 20); // every 45 to 55 ms
+    assert_true(clock_boot_ms() - start >= 20 * 45);
+    assert_in_range(loop_awake_ms() - awake, 0, 1500);
     assert_int_equal(follower_state(&worker), FEED_LIVE);
     assert_true(feed_io_is_up(worker.io));
     end();
@@ -279,13 +303,13 @@ static void a_subscription_that_comes_back_asks_for_what_it_missed(void **state)
     snprintf(url, sizeof(url), "redis://127.0.0.1:%u", fake_redis_port(fake));
     follower_open(&worker, loop, url, 60000);
     follower_wait_state(&worker, FEED_LIVE, 2000);
+    await_more("SUBSCRIBE", loop, 0);
     loop_run_for(loop, 200);
     size_t reads = fake_redis_seen(fake, "HMGET");
     loop_run_for(loop, 200);
     assert_int_equal(fake_redis_seen(fake, "HMGET"), reads); // nothing asks by itself
     fake_redis_push_to(fake, "SUBSCRIBE", SLICE_LIT("garbage\r\n"));
-    loop_run_for(loop, 500);
-    assert_true(fake_redis_seen(fake, "HMGET") > reads);
+    await_more("HMGET", loop, reads);
     assert_true(feed_io_is_up(worker.io));
     end();
 }

@@ -69,11 +69,17 @@ export class Traffic {
     await Promise.all(this.loops);
   }
 
-  // How the unknown keys were answered that were sent between two times, by status.
+  // How the unknown keys were answered that were sent and answered between two times, by
+  // status. (Who was sent before the end and answered after it may have met a stall.)
   unknownBetween(from, to) {
     const counts = {};
-    for (const { at, status } of this.unknown)
-      if (at >= from && at < to) counts[status] = (counts[status] ?? 0) + 1;
+    for (const { at, ms, status } of this.unknown)
+      if (at >= from && at + ms < to) counts[status] = (counts[status] ?? 0) + 1;
     return counts;
+  }
+
+  // An unknown key was asked for, and answered, since then.
+  unknownSince(from) {
+    return until('an unknown key to be answered', () => this.unknown.some(({ at }) => at >= from));
   }
 }

@@ -8,7 +8,7 @@ export class RedisProxy {
   // are lost at any time; everything else passes.
   // `nextCommit` is what happens to the next script: 'swallow' (Redis never gets it) or
   // 'deafen' (Redis runs it, its answer is lost); either way the connection ends, and new
-  // ones are refused for `refuseMs`.
+  // ones are refused for `refuseMs`. `beforeCommit` is done before a script is passed on.
   static async start(redisPort) {
     const proxy = new RedisProxy();
     proxy.muted = false;
@@ -16,6 +16,7 @@ export class RedisProxy {
     proxy.dropped = 0;
     proxy.passed = 0;
     proxy.nextCommit = null;
+    proxy.beforeCommit = null;
     proxy.refuseMs = 0;
     proxy.refuseUntil = 0;
     proxy.sockets = new Set();
@@ -39,7 +40,13 @@ export class RedisProxy {
     }
     let deaf = false;
     client.on('data', (chunk) => {
-      if (this.nextCommit && /\r\nEVAL(SHA)?\r\n/.test(chunk.toString('latin1'))) {
+      const commits = (this.nextCommit || this.beforeCommit) && /\r\nEVAL(SHA)?\r\n/.test(chunk.toString('latin1'));
+      if (this.beforeCommit && commits) {
+        client.pause();
+        this.beforeCommit().then(() => { upstream.write(chunk); client.resume(); });
+        return;
+      }
+      if (this.nextCommit && commits) {
         const what = this.nextCommit;
         this.nextCommit = null;
         this.refuseUntil = Date.now() + this.refuseMs;
