@@ -22,7 +22,10 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 
-enum { LOOK_STEP = 32, BRANCH_MAX = 1000 };
+enum {
+    LOOK_STEP = 32,
+    BRANCH_MAX = 4000 // entries of the log; an import is some hundred
+};
 
 enum phase { MATCHING, READING, FILLING };
 

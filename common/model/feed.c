@@ -176,7 +176,7 @@ void feed_ask_log(struct feed *f, uint64_t after)
 {
     CM_ASSERT(f->up && f->reading == FEED_READING_NOTHING);
     f->reading = FEED_READING_LOG;
-    f->actions->read_log(f->ctx, after);
+    f->actions->read_log(f->ctx, after, f->torn.parts);
 }
 
 static bool is_news(const struct feed *f)

@@ -52,9 +52,9 @@ struct feed_position {
 // read is under way at any time.
 struct feed_actions {
     void (*read_head)(void *ctx); // -> feed_on_head
-    // Entries after that revision, oldest first; a part of them will do, but not none. ->
-    // feed_on_log
-    void (*read_log)(void *ctx, uint64_t after);
+    // Entries from that part of the revision after that one, oldest first; some of them
+    // will do, but not none. -> feed_on_log
+    void (*read_log)(void *ctx, uint64_t after, uint32_t part);
     // The next page of all records; restart: the first. -> feed_on_scan
     void (*scan_models)(void *ctx, bool restart);
     // Into the catalog that is shown, or into the staged one. Shown only by
@@ -119,10 +119,11 @@ void feed_on_bell(struct feed *f, const struct bell *bell);
 // up because of it.
 void feed_on_head(struct feed *f, enum head_status status, const struct head *head,
                   uint64_t sent_ms, bool confirms);
-// In stream order; count 0 = nothing after that revision. garbled: an entry
+// In stream order; count 0 = nothing from there on. garbled: an entry
 // could not be read at all (entries holds those before it). What names keys is told at
 // once. Of the models a large answer takes several turns: while feed_wants_turn,
 // entries and all they point to must stay as they are, and feed_on_turn be called.
+// An answer may end between two parts of a revision: then it is read on.
 void feed_on_log(struct feed *f, const struct oplog_entry *entries, size_t count, bool garbled);
 bool feed_wants_turn(const struct feed *f); // never after feed_on_link(false)
 void feed_on_turn(struct feed *f);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A revision is shown whole or not at all, and one of 10,000 records takes longer to
-// apply than a turn of the loop may last. So it is applied, slice by slice, to a copy
-// of what is shown, which then takes its place: the owner's stage, used like in a
-// reload, but begun as a copy. Nothing moves the live copy meanwhile, because the read
-// of the log counts as under way.
+// read and to apply than a turn of the loop may last. So it is applied, slice by slice, to
+// a copy of what is shown, which then takes its place: the owner's stage, used like in a
+// reload, but begun as a copy. Nothing moves the live copy meanwhile, because the log is
+// being read until the last part is in.
 #include "common/model/feed_internal.h"
 
 enum { COPY = 1000 }; // records a turn

@@ -20,11 +20,18 @@ struct feed_walk {
     size_t budget;     // bytes of operations that this turn may still apply
 };
 
+// The revision after a copy's, while its parts come in.
+struct feed_torn {
+    uint32_t parts; // that are applied, aside
+    uint64_t change;
+};
+
 // Invariants:
 //   reading != NOTHING implies up
 //   staging implies reading != NOTHING (a reload never waits for a tick)
 //   walk.active implies reading == LOG
-//   drafting implies walk.active, and not staging
+//   drafting implies reading == LOG, and not staging
+//   torn.parts > 0 implies drafting or staging, and reading == LOG
 //   state EMPTY if and only if live.at.epoch is 0
 struct feed {
     const struct feed_actions *actions;
@@ -44,8 +51,9 @@ struct feed {
     } path[FEED_PATH_MAX];
     bool staging;  // a reload is under way
     bool falling;  // it is the permitted fall
-    bool drafting; // the stage is a copy of live on which one large entry is applied
+    bool drafting; // the stage is a copy of live on which one large revision is applied
     struct feed_copy stage;
+    struct feed_torn torn;                     // of the staged copy
     const struct feed_copy_record *draft_next; // of live: to be copied next
     struct feed_walk walk;
     size_t slice_bytes;
@@ -82,17 +90,17 @@ void feed_note_path(struct feed *f); // the live copy has a new position
 void feed_confirmed(struct feed *f);
 
 void feed_ask_head(struct feed *f);
-void feed_ask_log(struct feed *f, uint64_t after);
+void feed_ask_log(struct feed *f, uint64_t after); // from its first part that is not applied
 
 // feed_log.c: the log's answer, for the staged copy or the live one.
 void feed_log_begin(struct feed *f, const struct oplog_entry *entries, size_t count, bool garbled);
 void feed_log_go_on(struct feed *f); // one slice; walk.active until it is the last
 void feed_log_drop(struct feed *f);  // what is applied in part is forgotten
 
-// feed_draft.c: one large entry, applied aside.
+// feed_draft.c: one large revision, applied aside.
 void feed_draft_begin(struct feed *f);
 CM_MUST_CHECK bool feed_draft_is_ready(struct feed *f); // copies a piece if it is not
-void feed_draft_commit(struct feed *f);                 // the entry is whole: show it
+void feed_draft_commit(struct feed *f);                 // it is whole: show it
 void feed_draft_drop(struct feed *f);
 
 // feed_reload.c

@@ -8,13 +8,18 @@
 //   a fork      another change stands where ours should: the store lost writes
 //   garbled     it cannot be read: reload past it
 //
+// A large revision comes as several entries, its parts, and perhaps in several answers.
+// They are one revision if they follow each other without a hole and name the same
+// change. A hole, another change or a part that cannot be read makes all of it void,
+// which is a gap or garbled as above: until its last part nothing of it is shown.
+//
 // On the way the copy passes the target's revision. There, and only there, it can
 // be compared with a head: the change must be the head's and the records must sum
 // up to its digest. Entries past that point are newer than the head; they are
 // applied as well, and what is odd among them is judged by a newer head.
 //
 // A large answer is walked in slices. Between two of them the live copy stands at a
-// whole revision: a large entry goes to a draft (feed_draft.c), a small one is applied
+// whole revision: a large one goes to a draft (feed_draft.c), a small one is applied
 // in one piece. Keys are told of before the first slice, whatever comes of the rest.
 //
 // The same walk advances the staged copy. When that one arrives it becomes the
@@ -36,20 +41,50 @@ static struct feed_copy *copy_of(struct feed *f)
     return f->staging || f->drafting ? &f->stage : &f->live;
 }
 
-static enum outcome check_chain(const struct feed_position *at, const struct oplog_entry *e)
+// Where the next entry must join.
+struct joint {
+    uint64_t revision, change;
+    struct feed_torn torn;
+};
+
+static struct joint joint_of(struct feed *f)
 {
-    if (e->revision > at->revision + 1)
-        return GAP;
-    if (e->revision <= at->revision)
+    const struct feed_position *at = &copy_of(f)->at;
+    return (struct joint){.revision = at->revision, .change = at->change, .torn = f->torn};
+}
+
+static enum outcome check_chain(const struct joint *j, const struct oplog_entry *e)
+{
+    if (e->revision <= j->revision)
         return GARBLED; // not what was asked for
-    return e->previous == at->change ? ON_THE_WAY : FORKED;
+    if (e->revision > j->revision + 1 || e->part != j->torn.parts)
+        return GAP;
+    if (e->part > 0 && e->change != j->torn.change)
+        return GAP; // the rest of what was begun is not there
+    return e->previous == j->change ? ON_THE_WAY : FORKED;
+}
+
+static void pass(struct joint *j, const struct oplog_entry *e)
+{
+    if (e->more)
+        j->torn = (struct feed_torn){.parts = e->part + 1, .change = e->change};
+    else
+        *j = (struct joint){.revision = e->revision, .change = e->change};
 }
 
 // ON_THE_WAY: the entry continues the copy.
-static enum outcome check_joint(const struct feed_position *at, const struct oplog_entry *e)
+static enum outcome check_joint(struct feed *f, const struct oplog_entry *e)
 {
-    enum outcome chain = check_chain(at, e);
+    struct joint j = joint_of(f);
+    enum outcome chain = check_chain(&j, e);
     return chain != ON_THE_WAY || oplog_valid(e->ops) ? chain : GARBLED;
+}
+
+// What lies beyond the target and does not fit, or may not be there to its end, is left to
+// a newer head.
+static bool is_for_later(const struct feed *f, enum outcome joint, const struct oplog_entry *e)
+{
+    return f->walk.arrived && (joint != ON_THE_WAY || (e->more && e->part == 0));
 }
 
 static enum outcome compare(const struct feed_copy *c, const struct head *target)
@@ -90,10 +125,11 @@ static void apply_op(struct feed *f, const struct oplog_op *op, uint64_t revisio
     }
 }
 
-// The entry is applied: the copy stands there.
-static void finish_entry(struct feed *f, const struct oplog_entry *e)
+// The revision is applied: the copy stands there.
+static void finish_revision(struct feed *f, const struct oplog_entry *e)
 {
     struct feed_copy *c = copy_of(f);
+    f->torn = (struct feed_torn){.parts = 0};
     c->at.revision = e->revision;
     c->at.change = e->change;
     f->walk.unpublished = !f->staging && !f->drafting;
@@ -103,6 +139,14 @@ static void finish_entry(struct feed *f, const struct oplog_entry *e)
         f->walk.shown = true;
         feed_note_path(f);
     }
+}
+
+static void finish_entry(struct feed *f, const struct oplog_entry *e)
+{
+    if (e->more)
+        f->torn = (struct feed_torn){.parts = e->part + 1, .change = e->change};
+    else
+        finish_revision(f, e);
     f->walk.begun = false;
     f->walk.at++;
 }
@@ -113,18 +157,25 @@ static bool has_several_ops(struct slice ops)
     return ops.len > 0;
 }
 
+static bool is_large(const struct feed *f, const struct oplog_entry *e)
+{
+    return e->more || e->part > 0 || (e->ops.len > f->slice_bytes && has_several_ops(e->ops));
+}
+
 // False: the rest of the entry is for another turn.
 static bool apply(struct feed *f, const struct oplog_entry *e)
 {
     struct feed_walk *w = &f->walk;
     struct oplog_op op;
     if (!w->begun) {
-        bool large = e->ops.len > f->slice_bytes && has_several_ops(e->ops);
+        bool drafts = is_large(f, e) && !f->staging && !f->drafting;
         if (w->budget < f->slice_bytes && e->ops.len > w->budget)
+            return false;
+        if (drafts && w->unpublished) // first show what the draft will replace
             return false;
         w->begun = true;
         w->rest = e->ops;
-        if (large && !f->staging)
+        if (drafts)
             feed_draft_begin(f);
     }
     if (f->drafting && !feed_draft_is_ready(f))
@@ -158,13 +209,13 @@ static enum outcome walk(struct feed *f, bool *paused)
     struct feed_walk *w = &f->walk;
     while (w->at < w->count) {
         const struct oplog_entry *e = &w->entries[w->at];
-        enum outcome joint = w->begun ? ON_THE_WAY : check_joint(&copy_of(f)->at, e);
-        if (joint != ON_THE_WAY && !w->arrived)
-            return joint;
-        if (joint != ON_THE_WAY) {
-            f->again = true; // a newer head shall judge
+        enum outcome joint = w->begun ? ON_THE_WAY : check_joint(f, e);
+        if (is_for_later(f, joint, e)) {
+            f->again = true;
             return ARRIVED;
         }
+        if (joint != ON_THE_WAY)
+            return joint;
         *paused = !apply(f, e);
         if (*paused)
             break;
@@ -239,7 +290,10 @@ static void conclude(struct feed *f, enum outcome outcome)
     else if (w.count == 0)
         outcome = GAP; // though the head is ahead
     show(f, outcome);
-    f->walk = (struct feed_walk){.active = false};
+    if (outcome == ON_THE_WAY) // what is begun goes on with the next answer
+        f->walk = (struct feed_walk){.active = false};
+    else
+        feed_log_drop(f);
     f->reading = FEED_READING_NOTHING;
     if (f->staging)
         conclude_staged(f, outcome);
@@ -282,28 +336,30 @@ static void mark_keys_of(struct feed *f, const struct oplog_entry *e)
 // is applied, to whoever got a catalog meanwhile.)
 static void mark_keys(struct feed *f)
 {
-    struct feed_position at = copy_of(f)->at;
+    struct joint j = joint_of(f);
     for (size_t i = 0; i < f->walk.count; i++) {
         const struct oplog_entry *e = &f->walk.entries[i];
         bool valid;
-        if (check_chain(&at, e) != ON_THE_WAY)
+        if (check_chain(&j, e) != ON_THE_WAY)
             return;
         bool named = names_keys(e->ops, &valid);
         if (!valid)
             return;
         if (named)
             mark_keys_of(f, e);
-        at.revision = e->revision;
-        at.change = e->change;
+        pass(&j, e);
     }
 }
 
 static bool fits_one_turn(const struct feed *f)
 {
     size_t bytes = 0;
-    for (size_t i = 0; i < f->walk.count; i++)
+    bool large = f->drafting;
+    for (size_t i = 0; i < f->walk.count; i++) {
         bytes += f->walk.entries[i].ops.len;
-    return bytes <= f->slice_bytes;
+        large = large || f->walk.entries[i].more;
+    }
+    return bytes <= f->slice_bytes && !large;
 }
 
 void feed_log_begin(struct feed *f, const struct oplog_entry *entries, size_t count, bool garbled)
@@ -319,6 +375,7 @@ void feed_log_begin(struct feed *f, const struct oplog_entry *entries, size_t co
 void feed_log_drop(struct feed *f)
 {
     f->walk = (struct feed_walk){.active = false};
+    f->torn = (struct feed_torn){.parts = 0};
     if (f->drafting)
         feed_draft_drop(f);
 }

@@ -11,21 +11,24 @@
 
 static const uint64_t revision_max = (UINT64_C(1) << 53) - 1;
 
-static bool parse_stream_id(struct slice id, uint64_t *revision)
+static bool parse_stream_id(struct slice id, struct oplog_entry *out)
 {
-    uint64_t n;
+    uint64_t revision, part;
     struct slice number = slice_take(&id, '-');
-    if (!slice_parse_u64(number, revision_max, &n) || n == 0 || !slice_equal(id, SLICE_LIT("0")))
+    if (!slice_parse_u64(number, revision_max, &revision) || revision == 0 ||
+        !slice_parse_u64(id, OPLOG_PARTS_MAX - 1, &part))
         return false;
-    *revision = n;
+    out->revision = revision;
+    out->part = (uint32_t)part;
     return true;
 }
 
 bool oplog_entry_parse(struct slice stream_id, struct slice change, struct slice previous,
-                       struct slice ops, struct oplog_entry *out)
+                       struct slice ops, struct slice more, struct oplog_entry *out)
 {
-    struct oplog_entry e = {.ops = ops};
-    if (ops.ptr == NULL || !parse_stream_id(stream_id, &e.revision) ||
+    struct oplog_entry e = {.more = more.ptr != NULL};
+    e.ops = e.more ? more : ops;
+    if ((ops.ptr == NULL) != e.more || !parse_stream_id(stream_id, &e) ||
         !head_id_parse(change, &e.change) || !head_id_parse(previous, &e.previous))
         return false;
     *out = e;

@@ -6,7 +6,9 @@
 //   K <key digest, 64 hex>\n  this key's record changed
 //   D <key digest, 64 hex>\n  this key must be refused from now on
 //
-// Records are compact JSON, so they hold no line feed.
+// Records are compact JSON, so they hold no line feed. A large revision is several
+// entries, its parts, cut between operations; whoever reads it holds no more of it at
+// a time than it asked for.
 #pragma once
 
 #include <stdbool.h>
@@ -15,10 +17,16 @@
 #include "common/base/buf.h"
 #include "common/model/secret.h"
 
-// One stream entry: id "<revision>-0", fields c (change), p (previous change), o (operations).
+// A revision is at most 10,000 operations, and no part is without one.
+enum { OPLOG_PARTS_MAX = 16 * 1024 };
+
+// One stream entry: id "<revision>-<part>", fields c (change), p (previous change) and
+// o (operations) or, where another part follows, m (operations, and more to come).
 struct oplog_entry {
     uint64_t revision;
-    uint64_t change;
+    uint32_t part; // 0 is the first
+    bool more;
+    uint64_t change; // the same in all parts, like previous
     uint64_t previous;
     struct slice ops;
 };
@@ -32,14 +40,15 @@ struct oplog_op {
     struct secret_digest key; // K, D
 };
 
-// From the stream's id and its three field values. False when it is no entry of ours.
+// From the stream's id and its field values; of ops and more the one that is missing has
+// ptr NULL. False when it is no entry of ours.
 CM_MUST_CHECK bool oplog_entry_parse(struct slice stream_id, struct slice change,
-                                     struct slice previous, struct slice ops,
+                                     struct slice previous, struct slice ops, struct slice more,
                                      struct oplog_entry *out);
 // Takes the next operation off *rest. 1: *op is set; 0: the end; -1: garbled.
 // Slices in *op point into *rest's memory.
 int oplog_next(struct slice *rest, struct oplog_op *op);
-// Is every operation readable? An entry is applied whole or not at all.
+// Is every operation readable? A revision is applied whole or not at all.
 bool oplog_valid(struct slice ops);
 
 void oplog_add_model(struct buf *ops, struct slice id, struct slice record);

@@ -164,9 +164,9 @@ static void read_head(void *ctx)
     feed_read_head(&((struct feed_io *)ctx)->read);
 }
 
-static void read_log(void *ctx, uint64_t after)
+static void read_log(void *ctx, uint64_t after, uint32_t part)
 {
-    feed_read_log(&((struct feed_io *)ctx)->read, after);
+    feed_read_log(&((struct feed_io *)ctx)->read, after, part);
 }
 
 static void scan_models(void *ctx, bool restart)

@@ -92,7 +92,7 @@ void feed_read_head(struct feed_read *r)
 // [id, [field, value, ...]]; *rest of the fields may follow in any order.
 static bool parse_entry(const struct redisReply *reply, struct oplog_entry *out)
 {
-    struct slice change = SLICE_NONE, previous = SLICE_NONE, ops = SLICE_NONE;
+    struct slice change = SLICE_NONE, previous = SLICE_NONE, ops = SLICE_NONE, more = SLICE_NONE;
     if (reply_count(reply) != 2)
         return false;
     const struct redisReply *fields = reply_at(reply, 1);
@@ -105,8 +105,10 @@ static bool parse_entry(const struct redisReply *reply, struct oplog_entry *out)
             previous = value;
         else if (slice_equal(name, SLICE_LIT("o")))
             ops = value;
+        else if (slice_equal(name, SLICE_LIT("m")))
+            more = value;
     }
-    return oplog_entry_parse(reply_bytes(reply_at(reply, 0)), change, previous, ops, out);
+    return oplog_entry_parse(reply_bytes(reply_at(reply, 0)), change, previous, ops, more, out);
 }
 
 void feed_read_drop(struct feed_read *r)
@@ -151,10 +153,10 @@ bool feed_read_turn(struct feed_read *r)
     return true;
 }
 
-void feed_read_log(struct feed_read *r, uint64_t after)
+void feed_read_log(struct feed_read *r, uint64_t after, uint32_t part)
 {
-    char from[32], count[16];
-    snprintf(from, sizeof(from), "%" PRIu64 "-0", after + 1);
+    char from[40], count[16];
+    snprintf(from, sizeof(from), "%" PRIu64 "-%" PRIu32, after + 1, part);
     snprintf(count, sizeof(count), "%d", FEED_READ_LOG_COUNT);
     struct slice argv[] = {
         SLICE_LIT("XRANGE"), slice_of(r->keyspace->log), slice_of(from),

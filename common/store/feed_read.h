@@ -12,6 +12,8 @@
 #include "common/store/redis.h"
 #include "common/store/sentinel.h"
 
+// Entries are of some 8 KB (see commit.lua), so an answer is half a megabyte at most,
+// here and in the buffers of Redis; only records of that size and more make it larger.
 enum { FEED_READ_LOG_COUNT = 64, FEED_READ_SCAN_COUNT = 64, FEED_READ_CURSOR_MAX = 20 };
 
 // One of these at a time is under way (the feed sees to it). All members but the
@@ -38,8 +40,8 @@ struct feed_read {
 };
 
 void feed_read_head(struct feed_read *r);
-// Entries after that revision.
-void feed_read_log(struct feed_read *r, uint64_t after);
+// Entries from that part of the revision after that one.
+void feed_read_log(struct feed_read *r, uint64_t after, uint32_t part);
 // The next page of the records; restart: the first.
 void feed_read_scan(struct feed_read *r, bool restart);
 // True: no more turns are needed.

@@ -23,7 +23,7 @@ enum slot_kind {
     SLOT_VALUE,      // a string or nil
     SLOT_LIST,       // an array of strings
     SLOT_LOG_CHANGE, // an XRANGE: field c of its first entry
-    SLOT_LOG,        // an XRANGE: revision, change and operations of each entry
+    SLOT_LOG,        // an XRANGE: revision, change and operations of each entry or part
     SLOT_AUDIT,      // the same of the audit trail: revision and text of each entry
     SLOT_NEWEST,     // an XREVRANGE: the revision of its first entry
     SLOT_COUNT       // a number
@@ -202,7 +202,7 @@ size_t fetch_head_again(struct fetch *f)
 size_t fetch_log(struct fetch *f, uint64_t after, size_t count)
 {
     char id[32], limit[24];
-    snprintf(id, sizeof(id), "(%" PRIu64 "-0", after);
+    snprintf(id, sizeof(id), "%" PRIu64 "-0", after + 1);
     snprintf(limit, sizeof(limit), "%zu", count);
     struct slice argv[] = {SLICE_LIT("XRANGE"), slice_of(f->k->log), slice_of(id),
                            SLICE_LIT("+"),      SLICE_LIT("COUNT"),  slice_of(limit)};
@@ -315,13 +315,25 @@ static struct slice revision_of(const struct redisReply *entry)
     return slice_take(&id, '-');
 }
 
-static struct slice field_of(const struct redisReply *entry, struct slice name)
+static struct slice find_field(const struct redisReply *entry, struct slice name)
 {
     const struct redisReply *fields = reply_count(entry) == 2 ? reply_at(entry, 1) : NULL;
     for (size_t i = 0; fields != NULL && i + 1 < reply_count(fields); i += 2)
         if (slice_equal(reply_bytes(reply_at(fields, i)), name))
             return reply_bytes(reply_at(fields, i + 1));
-    return SLICE_LIT("");
+    return SLICE_NONE;
+}
+
+static struct slice field_of(const struct redisReply *entry, struct slice name)
+{
+    struct slice value = find_field(entry, name);
+    return value.ptr != NULL ? value : SLICE_LIT("");
+}
+
+static struct slice ops_of(const struct redisReply *entry)
+{
+    struct slice more = find_field(entry, SLICE_LIT("m"));
+    return more.ptr != NULL ? more : field_of(entry, SLICE_LIT("o"));
 }
 
 static void take_change(struct slot *s, const struct redisReply *entries)
@@ -342,7 +354,7 @@ static void take_entries(struct slot *s, const struct redisReply *entries)
             continue;
         }
         add_found(s, field_of(entry, SLICE_LIT("c")));
-        add_found(s, field_of(entry, SLICE_LIT("o")));
+        add_found(s, ops_of(entry));
     }
 }
 

@@ -47,6 +47,7 @@ static void draw_profile(void)
     sim.log_page = pages[sim_random(3)];
     sim.scan_page = 1 + sim_random(MODELS);
     sim.worker_count = sim_chance(128) ? 1 : sim_chance(180) ? 2 : 3;
+    sim.parted = sim_chance(100);
     sim.slice = sim_chance(128) ? 0 : 1 + sim_random(2 * SECRET_HEX_LEN);
     sim.chaos_left = 10 + (int)sim_random(20);
 }

@@ -190,13 +190,17 @@ struct event {
     uint8_t worker;
     uint8_t what;  // ask: enum reading; head: enum head_status; log: what is damaged; scan:
                    // is it the last page; else the key
-    uint8_t count; // log: entries; scan: the next page; ask: the key
+    uint8_t count; // log: entries; scan: the next page; ask: the key, the part
     uint16_t link, turn;
     uint16_t after; // log: the revision; scan: the page
+    uint8_t part;   // log: of the revision after that one
     bool confirms;  // head
     int16_t node;   // head and key: the answer; -1 = none. bell: -1 = forged
     union {
-        int16_t nodes[PAGE];
+        struct {
+            int16_t nodes[PAGE];
+            uint8_t parts[PAGE];
+        } log;
         uint16_t versions[MODELS];
         uint32_t sent;
         struct {
@@ -223,7 +227,7 @@ enum fault {
     FAULT_LOSE_DISK, // a crash may take the newest catalog with it, or all
     FAULT_ISOLATE,   // a worker is left alone with an old master
     FAULT_FORGE,
-    FAULT_GARBLE_LOG, // an answer comes damaged
+    FAULT_GARBLE_LOG, // an answer comes damaged, or with a hole
     FAULTS
 };
 
@@ -252,9 +256,10 @@ struct sim {
     uint32_t delay_max, bell_delay_max, bell_loss; // of 256
     uint32_t log_page, scan_page;
     uint32_t slice; // bytes of operations a turn; 0 = as they come
+    bool parted;    // every operation is an entry of its own
     int chaos_left;
     // Over all runs.
-    uint64_t drafts, drafts_dropped;
+    uint64_t drafts, drafts_dropped, torn; // torn: a revision came in several answers
     uint64_t steps, passed, refused, restored, distrusted, accepted;
     struct feed_counters totals;
 };
@@ -287,6 +292,8 @@ struct node *node_of(int n);
 int node_of_change(uint64_t change);       // -1: none
 bool node_is_before(int older, int newer); // or the same
 bool node_has_parent(int n, uint64_t epoch);
+// Its log entry, or a part of it. False: it has no such part.
+bool node_entry(int n, unsigned part, struct oplog_entry *out);
 void store_reset(void);
 int store_view(enum head_status *status); // what a reader finds: a node, or -1
 void store_fault(enum fault fault);
@@ -300,7 +307,7 @@ void sim_push(uint32_t delay, enum event_kind kind);
 void sim_push_key(struct worker *w, uint32_t delay, enum event_kind kind, int key, uint16_t turn);
 void sim_step(void); // the next event happens
 void sim_chaos(void);
-void net_ask(struct worker *w, enum reading what, uint16_t after);
+void net_ask(struct worker *w, enum reading what, uint16_t after, unsigned part);
 void net_ask_key(struct worker *w, int key, uint16_t turn);
 void net_ring(int node);
 void net_cut(struct worker *w, uint32_t down_ms);

@@ -103,13 +103,16 @@ void check_stage_begin(struct worker *w)
 void check_log(struct worker *w, const struct event *e, const struct oplog_entry *entries,
                size_t count, bool garbled)
 {
-    uint64_t next = e->after;
+    uint64_t next = e->after + 1;
+    uint32_t part = e->part;
     bool whole = count > 0 && !garbled && e->what == 0;
     w->came_count = 0;
     for (size_t i = 0; i < count; i++) {
-        whole &= entries[i].revision == ++next;
+        whole &= entries[i].revision == next && entries[i].part == part;
+        part = entries[i].more ? part + 1 : 0;
+        next += !entries[i].more;
         if (!w->staging && e->what == 0)
-            w->came[w->came_count++] = e->body.nodes[i];
+            w->came[w->came_count++] = e->body.log.nodes[i];
     }
     w->gap_seen |= !whole && !w->staging;
 }

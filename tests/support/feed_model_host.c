@@ -43,12 +43,13 @@ static struct worker *reading(void *ctx, enum reading what)
 
 static void read_head(void *ctx)
 {
-    net_ask(reading(ctx, READ_HEAD), READ_HEAD, 0);
+    net_ask(reading(ctx, READ_HEAD), READ_HEAD, 0, 0);
 }
 
-static void read_log(void *ctx, uint64_t after)
+static void read_log(void *ctx, uint64_t after, uint32_t part)
 {
-    net_ask(reading(ctx, READ_LOG), READ_LOG, (uint16_t)after);
+    sim.torn += part > 0;
+    net_ask(reading(ctx, READ_LOG), READ_LOG, (uint16_t)after, part);
 }
 
 static void scan_models(void *ctx, bool restart)
@@ -56,7 +57,7 @@ static void scan_models(void *ctx, bool restart)
     struct worker *w = reading(ctx, READ_SCAN);
     if (restart)
         w->cursor = 0;
-    net_ask(w, READ_SCAN, w->cursor);
+    net_ask(w, READ_SCAN, w->cursor, 0);
 }
 
 static uint16_t *catalog(struct worker *w, bool staged)
@@ -466,16 +467,13 @@ static void answer_log(struct worker *w, const struct event *e)
     if (garbled)
         count = e->what - count - 1;
     for (size_t i = 0; i < count; i++) {
-        const struct node *n = node_of(e->body.nodes[i]);
-        entries[i] = (struct oplog_entry){.revision = n->revision,
-                                          .change = CHANGE_BASE + (uint64_t)e->body.nodes[i],
-                                          .previous = CHANGE_BASE + (uint64_t)n->before,
-                                          .ops = {n->ops, n->ops_len}};
+        bool is_there = node_entry(e->body.log.nodes[i], e->body.log.parts[i], &entries[i]);
+        sim_require(is_there, w, "the test itself: no such part");
         if (e->what == i + 1)
             entries[i].ops = SLICE_LIT("X a\nX");
     }
-    sim_trace("worker %d: log after %u: %zu entries%s", w->number, e->after, count,
-              garbled ? ", garbled" : "");
+    sim_trace("worker %d: log after %u, part %u: %zu entries%s", w->number, e->after, e->part,
+              count, garbled ? ", garbled" : "");
     check_log(w, e, entries, count, garbled);
     w->walk++;
     w->in_log = true;

@@ -109,9 +109,9 @@ static void ask(struct worker *w, enum reading what, uint16_t after, int key, ui
     put(&e);
 }
 
-void net_ask(struct worker *w, enum reading what, uint16_t after)
+void net_ask(struct worker *w, enum reading what, uint16_t after, unsigned part)
 {
-    ask(w, what, after, 0, 0);
+    ask(w, what, after, (int)part, 0);
 }
 
 void net_ask_key(struct worker *w, int key, uint16_t turn)
@@ -139,17 +139,40 @@ static struct event answer_head(struct worker *w, const struct event *q)
     return a;
 }
 
+static void add_parts(struct event *a, int16_t n)
+{
+    struct oplog_entry e;
+    bool begun = node_of(n)->revision == a->after + 1;
+    for (unsigned part = begun ? a->part : 0; a->count < sim.log_page; part++) {
+        if (!node_entry(n, part, &e))
+            return;
+        a->body.log.nodes[a->count] = n;
+        a->body.log.parts[a->count++] = (uint8_t)part;
+    }
+}
+
+static void take_out(struct event *a, uint32_t at)
+{
+    for (a->count--; at < a->count; at++) {
+        a->body.log.nodes[at] = a->body.log.nodes[at + 1];
+        a->body.log.parts[at] = a->body.log.parts[at + 1];
+    }
+}
+
 static struct event answer_log(struct worker *w, const struct event *q)
 {
     const struct store *s = &sim.store;
     struct event a = new_event(later(&w->last_reply), EVENT_ANSWER_LOG, w);
     a.after = q->after;
-    for (int i = s->log_first;
-         i < s->log_end && a.count < sim.log_page && (!s->foreign || w->isolated); i++)
+    a.part = q->count;
+    for (int i = s->log_first; i < s->log_end && (!s->foreign || w->isolated); i++)
         if (node_of(s->log[i])->revision > q->after &&
             (!w->isolated || node_is_before(s->log[i], w->isolated_at)))
-            a.body.nodes[a.count++] = s->log[i];
-    if ((sim.faults & 1U << FAULT_GARBLE_LOG) != 0 && sim.peace_at == 0 && sim_chance(40))
+            add_parts(&a, s->log[i]);
+    bool faulty = (sim.faults & 1U << FAULT_GARBLE_LOG) != 0 && sim.peace_at == 0;
+    if (faulty && a.count > 0 && sim_chance(30))
+        take_out(&a, sim_random(a.count));
+    if (faulty && sim_chance(40))
         a.what = (uint8_t)(1 + sim_random(2U * a.count + 1)); // see host_answer
     return a;
 }

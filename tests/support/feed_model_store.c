@@ -77,6 +77,26 @@ bool node_has_parent(int n, uint64_t epoch)
     return false;
 }
 
+bool node_entry(int n, unsigned part, struct oplog_entry *out)
+{
+    const struct node *node = node_of(n);
+    struct slice rest = {node->ops, node->ops_len}, ops = rest;
+    for (unsigned i = 0; sim.parted && i <= part; i++) {
+        if (i > 0 && rest.len == 0)
+            return false;
+        ops.ptr = rest.ptr;
+        (void)slice_take(&rest, '\n');
+        ops.len = (size_t)(rest.ptr - ops.ptr);
+    }
+    *out = (struct oplog_entry){.revision = node->revision,
+                                .part = part,
+                                .more = sim.parted && rest.len > 0,
+                                .change = CHANGE_BASE + (uint64_t)n,
+                                .previous = CHANGE_BASE + (uint64_t)node->before,
+                                .ops = ops};
+    return sim.parted || part == 0;
+}
+
 static uint64_t new_epoch(void)
 {
     return EPOCH_BASE + sim.epochs++;

@@ -10,9 +10,11 @@ static void say_read_head(void *ctx)
     buf_append_str(ctx, " head");
 }
 
-static void say_read_log(void *ctx, uint64_t after)
+static void say_read_log(void *ctx, uint64_t after, uint32_t part)
 {
     buf_printf(ctx, " log>%llu", (unsigned long long)after);
+    if (part > 0)
+        buf_printf(ctx, "+%u", part);
 }
 
 static void say_scan(void *ctx, bool restart)
@@ -148,6 +150,14 @@ struct oplog_entry entry(uint64_t revision, const char *ops)
                                 .change = change_of(revision),
                                 .previous = change_of(revision - 1),
                                 .ops = slice_of(ops)};
+}
+
+struct oplog_entry part_of(uint64_t revision, uint32_t part, bool more, const char *ops)
+{
+    struct oplog_entry e = entry(revision, ops);
+    e.part = part;
+    e.more = more;
+    return e;
 }
 
 void on_entry(uint64_t revision, const char *ops)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A feed, what comes in to it in few words, and the actions that go out as words:
-// "head", "log>5", "scan", "a=1", "stage:a=1", "-a", "deny1@6", "[live 6]" ...
-// One world at a time; the cases are its setup and teardown.
+// "head", "log>5", "log>5+2" (from part 2 of revision 6), "scan", "a=1", "stage:a=1", "-a",
+// "deny1@6", "[live 6]" ... One world at a time; the cases are its setup and teardown.
 #pragma once
 
 #include <stdbool.h>
@@ -59,6 +59,7 @@ void on_unconfirmed_head(uint64_t epoch, uint64_t revision, const char *models);
 bool restore(uint64_t revision, const char *records, const char *models, uint64_t confirmed_ms);
 // An entry that continues revision - 1.
 struct oplog_entry entry(uint64_t revision, const char *ops);
+struct oplog_entry part_of(uint64_t revision, uint32_t part, bool more, const char *ops);
 void on_entry(uint64_t revision, const char *ops);
 void on_models(const char *models, bool done);
 void on_bell(uint64_t epoch, uint64_t revision, unsigned char key, bool deny); // key 0: names none

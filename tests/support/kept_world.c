@@ -17,8 +17,9 @@ static void ignore(void *ctx)
     (void)ctx;
 }
 
-static void on_read_log(void *ctx, uint64_t after)
+static void on_read_log(void *ctx, uint64_t after, uint32_t part)
 {
+    (void)part;
     (void)ctx;
     (void)after;
 }

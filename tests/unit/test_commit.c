@@ -81,7 +81,7 @@ static void everything_of_a_revision_is_written(void **state)
     for (size_t i = 0; i < 6; i++)
         words[i] = slice_make(fields->element[i]->str, fields->element[i]->len);
     assert_true(oplog_entry_parse(slice_of(log->element[0]->element[0]->str), words[1], words[3],
-                                  words[5], &entry));
+                                  words[5], SLICE_NONE, &entry));
     assert_true(entry.revision == 1 && entry.change == change && entry.previous == before.change);
     struct oplog_op op;
     struct slice rest = entry.ops;
@@ -290,57 +290,6 @@ static void a_refusal_changes_nothing(void **state)
     assert_int_equal(store_fixture_commit(f, plan_everything(f, &head)), COMMIT_OK);
 }
 
-// --- the log's bounds
-
-static void assert_log_bytes_are_right(struct store_fixture *f)
-{
-    redisReply *log = redis_fixture_command(&f->server, "XRANGE {cm}:log - +");
-    long long bytes = 0;
-    for (size_t i = 0; i < log->elements; i++)
-        bytes += (long long)log->element[i]->element[1]->element[5]->len + 64;
-    freeReplyObject(log);
-    assert_int_equal(redis_fixture_integer(&f->server, "HGET {cm}:head logbytes"), bytes);
-}
-
-static void commit_bounded(struct store_fixture *f, size_t i, uint64_t keep, uint64_t keep_bytes)
-{
-    char id[32];
-    struct commit *c = store_fixture_plan(f);
-    snprintf(id, sizeof(id), "vendor/m%zu", i);
-    commit_put_model(c, slice_of(id), SLICE_NONE, SLICE_LIT("0123456789"));
-    assert_int_equal(store_fixture_commit_bounded(f, c, keep, keep_bytes), COMMIT_OK);
-}
-
-static void the_log_keeps_to_its_bounds(void **state)
-{
-    struct store_fixture *f = *state;
-    size_t i = 0;
-    for (; i < 60; i++)
-        commit_bounded(f, i, 50, 1 << 20);
-    assert_int_equal(redis_fixture_integer(&f->server, "XLEN {cm}:log"), 50);
-    assert_log_bytes_are_right(f);
-    // A much smaller bound is reached in steps of 16.
-    commit_bounded(f, i++, 10, 1 << 20);
-    assert_int_equal(redis_fixture_integer(&f->server, "XLEN {cm}:log"), 50 + 1 - 16);
-    commit_bounded(f, i++, 10, 1 << 20);
-    commit_bounded(f, i++, 10, 1 << 20);
-    assert_int_equal(redis_fixture_integer(&f->server, "XLEN {cm}:log"), 10);
-    assert_log_bytes_are_right(f);
-    // By bytes; an entry is its operations and 64: "M vendor/m63 0123456789\n" is 24.
-    commit_bounded(f, i++, 1000, 4 * 88);
-    assert_int_equal(redis_fixture_integer(&f->server, "XLEN {cm}:log"), 4);
-    assert_log_bytes_are_right(f);
-    // The newest stays whatever the bounds say.
-    commit_bounded(f, i++, 0, 0);
-    assert_int_equal(redis_fixture_integer(&f->server, "XLEN {cm}:log"), 1);
-    char id[32];
-    snprintf(id, sizeof(id), "%zu-0", i);
-    redisReply *log = redis_fixture_command(&f->server, "XRANGE {cm}:log - +");
-    assert_string_equal(log->element[0]->element[0]->str, id);
-    freeReplyObject(log);
-    assert_log_bytes_are_right(f);
-}
-
 static void the_largest_revision(void **state)
 {
     struct store_fixture *f = *state;
@@ -438,7 +387,7 @@ static void assert_log_is_one_chain(struct store_fixture *f, uint64_t first_chan
         struct oplog_entry entry;
         assert_true(oplog_entry_parse(slice_of(log->element[i]->element[0]->str),
                                       slice_of(fields[1]->str), slice_of(fields[3]->str),
-                                      slice_of(fields[5]->str), &entry));
+                                      slice_of(fields[5]->str), SLICE_NONE, &entry));
         assert_int_equal(entry.revision, i + 1);
         assert_true(entry.previous == previous);
         previous = entry.change;
@@ -568,7 +517,6 @@ int main(void)
         STORE_TEST(init_wants_an_empty_store),
         STORE_TEST(a_stale_plan_changes_nothing),
         STORE_TEST(a_refusal_changes_nothing),
-        STORE_TEST(the_log_keeps_to_its_bounds),
         STORE_TEST(the_largest_revision),
         STORE_TEST(two_admins_lose_nothing),
         cmocka_unit_test_setup_teardown(no_answer_is_not_known_to_have_failed, loop_fixture_setup,

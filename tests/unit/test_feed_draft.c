@@ -166,6 +166,139 @@ static void a_reload_takes_its_log_in_slices_too(void **state)
     assert_int_equal(feed_position(w->feed).models, 3);
 }
 
+// --- parts
+
+static void on_parts(size_t count)
+{
+    feed_on_log(w->feed, answer, count, false);
+    while (feed_wants_turn(w->feed))
+        feed_on_turn(w->feed);
+}
+
+static void a_revision_in_parts_is_read_to_its_end(void **state)
+{
+    (void)state;
+    ask_for(6, "a=2 c=2");
+    answer[0] = part_of(6, 0, true, "M a 2\n");
+    on_parts(1);
+    expect("copy stage:a=2 log>5+1");
+    assert_state(FEED_CATCHUP, FEED_REASON_NONE, 5);
+    answer[0] = part_of(6, 1, true, "X b\n");
+    answer[1] = part_of(6, 2, false, "M c 2\n");
+    on_parts(2);
+    expect("stage:-b stage:c=2 commit [live 6]");
+}
+
+static void what_follows_the_last_part_is_taken_too(void **state)
+{
+    (void)state;
+    ask_for(7, "a=3 b=1");
+    answer[0] = part_of(6, 0, true, "M a 2\n");
+    answer[1] = part_of(6, 1, false, "M a 3\n");
+    answer[2] = entry(7, "");
+    on_parts(3);
+    expect("copy stage:a=2 stage:a=3 commit publish [live 7]");
+}
+
+static void keys_of_each_part_are_told_as_it_comes(void **state)
+{
+    (void)state;
+    ask_for(6, "a=1 b=1");
+    answer[0] = part_of(6, 0, true, "K " KEY2 "\n");
+    answer[1] = part_of(6, 1, true, "D " KEY1 "\n");
+    feed_on_log(w->feed, answer, 2, false);
+    expect("dirty2@6 deny1@6");
+    while (feed_wants_turn(w->feed))
+        feed_on_turn(w->feed);
+    buf_clear(&w->said);
+    answer[0] = part_of(6, 2, false, "D " KEY2 "\n");
+    feed_on_log(w->feed, answer, 1, false);
+    expect("deny2@6");
+}
+
+// What comes after part 0 of revision 6 is not the rest of it: all of it is void.
+static void a_rest_that_does_not_fit_makes_all_void(void **state)
+{
+    struct oplog_entry odd[] = {part_of(6, 2, false, "X b\n"), part_of(6, 0, true, "X b\n"),
+                                part_of(6, 1, false, "X b\n"), part_of(6, 1, false, "X b\n"),
+                                part_of(6, 1, false, "X b"),   entry(7, "")};
+    odd[2].change++;
+    odd[3].previous++;
+    for (size_t i = 0; i <= CM_ARRAY_LEN(odd); i++) { // the last: there is no rest
+        for (size_t answers = 1; answers <= 2; answers++) {
+            feed_world_stop(state);
+            feed_world_start_live(state);
+            ask_for(6, "a=2");
+            answer[0] = part_of(6, 0, true, "M a 2\n");
+            if (answers == 2)
+                on_parts(1);
+            if (i < CM_ARRAY_LEN(odd))
+                answer[2 - answers] = odd[i];
+            on_parts(i < CM_ARRAY_LEN(odd) ? 3 - answers : answers == 2 ? 0 : 1);
+            if (i == CM_ARRAY_LEN(odd) && answers == 1)
+                on_parts(0);
+            const char *said = buf_cstr(&w->said);
+            assert_non_null(strstr(said, "copy stage:a=2"));
+            assert_non_null(strstr(said, i == 3 ? "drop [suspect:diverged 5]" : "drop begin scan"));
+            assert_null(strstr(said, "commit"));
+            assert_int_equal(feed_position(w->feed).models, 2);
+        }
+    }
+}
+
+static void a_rest_without_a_beginning_is_a_gap(void **state)
+{
+    (void)state;
+    ask_for(6, "a=2");
+    answer[0] = part_of(6, 1, false, "X b\n");
+    on_parts(1);
+    expect("begin scan [catchup 5]");
+    assert_int_equal(feed_counters(w->feed)->gaps, 1);
+}
+
+static void parts_beyond_the_head_wait_for_it(void **state)
+{
+    (void)state;
+    ask_for(6, "a=2 b=1");
+    answer[0] = entry(6, "M a 2\n");
+    answer[1] = part_of(7, 0, true, "M a 3\n");
+    on_parts(2);
+    expect("a=2 publish [live 6] head");
+    assert_false(feed_wants_turn(w->feed));
+    on_head(E1, 7, "a=3 b=1");
+    expect("log>6");
+}
+
+static void a_lost_link_drops_the_parts(void **state)
+{
+    (void)state;
+    ask_for(6, "a=2");
+    answer[0] = part_of(6, 0, true, "M a 2\n");
+    on_parts(1);
+    buf_clear(&w->said);
+    feed_on_link(w->feed, false);
+    expect("drop [away 5]");
+    feed_on_link(w->feed, true);
+    on_head(E1, 6, "a=2");
+    expect("head log>5"); // from the first part again
+}
+
+static void a_reload_takes_parts_too(void **state)
+{
+    (void)state;
+    feed_on_tick(w->feed);
+    on_child_head(E2, E1, 8, "a=1");
+    on_models("a=1", true);
+    on_child_head(E2, E1, 9, "a=2 b=2");
+    buf_clear(&w->said);
+    answer[0] = part_of(9, 0, true, "M a 2\n");
+    on_parts(1);
+    expect("stage:a=2 log>8+1");
+    answer[0] = part_of(9, 1, false, "M b 2\n");
+    on_parts(1);
+    expect("stage:b=2 unverified commit [live 9]");
+}
+
 // However it is cut, the same comes out.
 static void slices_of_any_size_end_alike(void **state)
 {
@@ -197,6 +330,14 @@ int main(void)
         LIVE_CASE(each_revision_of_an_answer_is_whole),
         LIVE_CASE(a_wrong_sum_reloads_as_ever),
         LIVE_CASE(a_reload_takes_its_log_in_slices_too),
+        LIVE_CASE(a_revision_in_parts_is_read_to_its_end),
+        LIVE_CASE(what_follows_the_last_part_is_taken_too),
+        LIVE_CASE(keys_of_each_part_are_told_as_it_comes),
+        LIVE_CASE(a_rest_that_does_not_fit_makes_all_void),
+        LIVE_CASE(a_rest_without_a_beginning_is_a_gap),
+        LIVE_CASE(parts_beyond_the_head_wait_for_it),
+        LIVE_CASE(a_lost_link_drops_the_parts),
+        LIVE_CASE(a_reload_takes_parts_too),
         LIVE_CASE(slices_of_any_size_end_alike),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -58,7 +58,8 @@ static void histories(void **state)
     printf("figure: %llu histories, %llu events: %llu bells, %llu gaps, %llu reloads, %llu "
            "aborted, %llu "
            "mismatches, %llu falls, %llu suspects, %llu starts from disk, %llu heads not believed, "
-           "%llu stores accepted, %llu drafts, %llu dropped; keys passed %llu, refused %llu; 0 "
+           "%llu stores accepted, %llu drafts, %llu dropped, %llu reads within a revision; keys "
+           "passed %llu, refused %llu; 0 "
            "violations\n",
            (unsigned long long)count, (unsigned long long)sim.steps,
            (unsigned long long)sim.totals.bells, (unsigned long long)sim.totals.gaps,
@@ -67,13 +68,14 @@ static void histories(void **state)
            (unsigned long long)sim.totals.suspects, (unsigned long long)sim.restored,
            (unsigned long long)sim.distrusted, (unsigned long long)sim.accepted,
            (unsigned long long)sim.drafts, (unsigned long long)sim.drafts_dropped,
-           (unsigned long long)sim.passed, (unsigned long long)sim.refused);
+           (unsigned long long)sim.torn, (unsigned long long)sim.passed,
+           (unsigned long long)sim.refused);
     if (count < 1000)
         return;
     // A world in which nothing happens proves nothing.
     assert_true(sim.totals.gaps > 0 && sim.totals.reload_aborts > 0);
     assert_true(sim.totals.falls > 0 && sim.totals.digest_mismatches > 0);
-    assert_true(sim.drafts > 0 && sim.drafts_dropped > 0);
+    assert_true(sim.drafts > 0 && sim.drafts_dropped > 0 && sim.torn > 0);
     assert_true(sim.restored > 0 && sim.distrusted > 0 && sim.accepted > 0);
     assert_true(sim.passed > count && sim.refused > count);
 }

@@ -94,8 +94,8 @@ static bool parse(const char *id, const char *change, const char *previous, cons
     struct oplog_entry e, before;
     memset(&e, 0x5a, sizeof(e));
     memcpy(&before, &e, sizeof(e));
-    bool ok =
-        oplog_entry_parse(slice_of(id), slice_of(change), slice_of(previous), slice_of(ops), &e);
+    bool ok = oplog_entry_parse(slice_of(id), slice_of(change), slice_of(previous), slice_of(ops),
+                                SLICE_NONE, &e);
     if (!ok)
         assert_memory_equal(&e, &before, sizeof(e));
     return ok;
@@ -106,22 +106,38 @@ static void entries(void **state)
     static const char c[] = "00000000000000c7", p[] = "00000000000000c6";
     (void)state;
     struct oplog_entry e;
-    assert_true(
-        oplog_entry_parse(SLICE_LIT("42-0"), slice_of(c), slice_of(p), SLICE_LIT("X a\n"), &e));
-    assert_int_equal(e.revision, 42);
+    assert_true(oplog_entry_parse(SLICE_LIT("42-0"), slice_of(c), slice_of(p), SLICE_LIT("X a\n"),
+                                  SLICE_NONE, &e));
+    assert_true(e.revision == 42 && e.part == 0 && !e.more);
     assert_int_equal(e.change, 0xc7);
     assert_int_equal(e.previous, 0xc6);
     assert_slice(e.ops, "X a\n");
     assert_true(parse("1-0", c, p, ""));
     assert_true(parse("9007199254740991-0", c, p, ""));
-    static const char *const bad_ids[] = {"",    "42",   "42-",   "42-1", "-0",
-                                          "0-0", "-1-0", "042-0", "x-0",  "9007199254740992-0"};
+    static const char *const bad_ids[] = {"",    "42",   "42-",   "42-01", "-0",
+                                          "0-0", "-1-0", "042-0", "x-0",   "9007199254740992-0"};
     for (size_t i = 0; i < CM_ARRAY_LEN(bad_ids); i++)
         assert_false(parse(bad_ids[i], c, p, ""));
     assert_false(parse("1-0", "", p, ""));
     assert_false(parse("1-0", NULL, p, ""));
     assert_false(parse("1-0", c, "0000000000000000", ""));
     assert_false(parse("1-0", c, p, NULL));
+}
+
+static void parts(void **state)
+{
+    struct slice c = SLICE_LIT("00000000000000c7"), p = SLICE_LIT("00000000000000c6");
+    struct slice ops = SLICE_LIT("X a\n");
+    (void)state;
+    struct oplog_entry e;
+    assert_true(oplog_entry_parse(SLICE_LIT("42-3"), c, p, SLICE_NONE, ops, &e));
+    assert_true(e.revision == 42 && e.part == 3 && e.more);
+    assert_slice(e.ops, "X a\n");
+    assert_true(oplog_entry_parse(SLICE_LIT("42-16383"), c, p, ops, SLICE_NONE, &e));
+    assert_true(e.part == OPLOG_PARTS_MAX - 1 && !e.more);
+    assert_false(oplog_entry_parse(SLICE_LIT("42-16384"), c, p, ops, SLICE_NONE, &e));
+    assert_false(oplog_entry_parse(SLICE_LIT("42-1"), c, p, ops, ops, &e)); // which?
+    assert_false(oplog_entry_parse(SLICE_LIT("42-1"), c, p, SLICE_NONE, SLICE_NONE, &e));
 }
 
 int main(void)
@@ -132,6 +148,7 @@ int main(void)
         cmocka_unit_test(garbled_lines),
         cmocka_unit_test(garbled_line_is_not_taken),
         cmocka_unit_test(entries),
+        cmocka_unit_test(parts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

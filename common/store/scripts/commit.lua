@@ -9,7 +9,7 @@
 --       where there is none)  5.. one per row
 -- ARGV  1 epoch  2 revision  3 change: the head that the plan was made from
 --       4 new revision  5 new change  6 new digest  7 new number of models
---       8 operations for the log  9 audit entry, '' = none
+--       8 operations for the log, one a line  9 audit entry, '' = none
 --       10 outcome, '' = not an idempotent request  11 seconds to keep it
 --       12 bell channel  13 bell  14 log entries to keep  15 log bytes to keep
 --       16 format  17 epoch  18 parents of a history that begins here, '' = the
@@ -23,6 +23,7 @@ local revision, ops, bell = ARGV[4], ARGV[8], ARGV[12]
 local has_audit, is_idempotent = ARGV[9] ~= '', ARGV[10] ~= ''
 local begins, wipes = ARGV[17] ~= '', ARGV[19] ~= ''
 local FIRST_KEY, FIRST_ARG, TRIM_MAX, ENTRY_OVERHEAD = 5, 21, 16, 64
+local PART_BYTES = 7 * 1024
 local DENIED = '"state":"revoked"'
 local entry = revision .. '-0'
 
@@ -32,7 +33,7 @@ if is_idempotent then
 end
 local found = {}
 if not wipes or redis.call('TYPE', head).ok == 'hash' then
-    found = redis.call('HMGET', head, 'epoch', 'rev', 'change', 'logbytes')
+    found = redis.call('HMGET', head, 'epoch', 'rev', 'change', 'logbytes', 'logparts')
 end
 for i = 1, 3 do
     if (found[i] or '') ~= ARGV[i] then return {'CONFLICT'} end
@@ -100,7 +101,16 @@ for pattern in string.gmatch(ARGV[20], '%S+') do
 end
 if not has_trail then redis.call('DEL', audit) end
 
-redis.call('XADD', log, entry, 'c', ARGV[5], 'p', ARGV[3], 'o', ops)
+-- A large revision is several entries, which workers read some at a time: 'm' says that
+-- another one follows. They are cut behind the operation that fills them, and then are
+-- about what a worker takes in a turn (FEED_SLICE_BYTES).
+local parts, begin = 0, 1
+repeat
+    local stop = string.find(ops, '\n', begin + PART_BYTES, true) or #ops
+    redis.call('XADD', log, revision .. '-' .. parts, 'c', ARGV[5], 'p', ARGV[3],
+        stop < #ops and 'm' or 'o', string.sub(ops, begin, stop))
+    parts, begin = parts + 1, stop + 1
+until begin > #ops
 at = FIRST_ARG
 for i = FIRST_KEY, #KEYS do
     local count = tonumber(ARGV[at + 1])
@@ -110,23 +120,28 @@ end
 if has_audit then redis.call('XADD', audit, 'MAXLEN', '~', ARGV[14], entry, 'e', ARGV[9]) end
 if is_idempotent then redis.call('SET', idem, ARGV[10], 'EX', ARGV[11]) end
 
--- The log keeps to both bounds, and always its newest entry. Only so many go in
+-- The log keeps to both bounds, and always its newest revision. Only so many go in
 -- one write: a bound that was made much smaller is reached in steps.
-local bytes = (not wipes and tonumber(found[4]) or 0) + #ops + ENTRY_OVERHEAD
+local function counted(i) return not wipes and tonumber(found[i]) or 0 end
+local bytes = counted(4) + #ops + parts * ENTRY_OVERHEAD
+local further = counted(5) + parts - 1 -- entries that are not the first of their revision
 local length = redis.call('XLEN', log)
 for _ = 1, TRIM_MAX do
-    if length <= 1 or (length <= tonumber(ARGV[14]) and bytes <= tonumber(ARGV[15])) then break end
-    local oldest = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
-    for i = 1, #oldest[2], 2 do
-        if oldest[2][i] == 'o' then bytes = bytes - #oldest[2][i + 1] - ENTRY_OVERHEAD end
+    if length - further <= tonumber(ARGV[14]) and bytes <= tonumber(ARGV[15]) then break end
+    local oldest = string.match(redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1][1], '^%d+')
+    if oldest == revision then break end
+    for i, part in ipairs(redis.call('XRANGE', log, oldest, oldest)) do
+        bytes = bytes - #(part[2][6] or '') - ENTRY_OVERHEAD
+        further = further - (i > 1 and 1 or 0)
+        redis.call('XDEL', log, part[1])
+        length = length - 1
     end
-    redis.call('XDEL', log, oldest[1])
-    length = length - 1
 end
 if begins then
     redis.call('HSET', head, 'format', ARGV[16], 'epoch', ARGV[17], 'parents', ARGV[18])
 end
 redis.call('HSET', head, 'rev', revision, 'change', ARGV[5], 'digest', ARGV[6],
-    'models', ARGV[7], 'logbytes', string.format('%.0f', math.max(bytes, 0)))
+    'models', ARGV[7], 'logbytes', string.format('%.0f', math.max(bytes, 0)),
+    'logparts', math.max(further, 0))
 redis.call('PUBLISH', bell, ARGV[13])
 return {'OK'}
