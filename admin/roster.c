@@ -146,7 +146,9 @@ void roster_on_ack(struct roster *r, const struct ack *ack, uint64_t now_ms)
     if (ack->replaces[0] != '\0')
         take_off_predecessors(r, ack->replaces);
     if (ack->kind == ACK_BYE) {
-        (void)!roster_forget(r, slice_of(ack->id));
+        // Also of one that is not known here: the mirror may not have been read yet.
+        if (!roster_forget(r, slice_of(ack->id)))
+            note_removal(r, ack->id);
         return;
     }
     struct roster_worker *w = add(r, ack->id);

@@ -21,7 +21,7 @@ CM_MUST_CHECK struct roster *roster_create(void);
 void roster_destroy(struct roster *r);
 
 // hello and state add or update, and take off the predecessor that they name and
-// all before it in its slot; bye takes off.
+// all before it in its slot; bye takes off, also one that only the mirror knows yet.
 void roster_on_ack(struct roster *r, const struct ack *ack, uint64_t now_ms);
 // From the mirror, after a start or a reconnect: adds a worker that is not known
 // here. wall_ms is now; the worker counts as heard when its ack was sent.

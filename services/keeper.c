@@ -3,6 +3,7 @@
 //
 //   catalog, catalog.1      the models and where the feed stood (snapshot.h)
 //   keys-<slot>             each worker's keys and refusals, as a diary (key_diary.h)
+//   bye-<id>                what a worker could not say to the admins (farewell.h)
 //   lock-...                who writes; the kernel frees them with the process
 //
 // A disk that fails costs nothing but the copy: it is said once a reason in the log,
@@ -60,6 +61,11 @@ static void on_catalog(void *ctx, int error, bool written)
     struct keeper *k = ctx;
     k->counters.saves += error == 0 && written;
     note(k, "catalog", error, &k->catalog_error);
+}
+
+bool keeper_keeps(const struct keeper *k)
+{
+    return k->diary != NULL;
 }
 
 struct keeper_counters keeper_counters(const struct keeper *k)

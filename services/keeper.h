@@ -36,4 +36,6 @@ CM_MUST_CHECK struct keeper *keeper_open(const struct keeper_options *options);
 // then the loop will not end by itself.
 void keeper_close(struct keeper *k, uint64_t patience_ms, void (*on_closed)(void *ctx, bool ended),
                   void *ctx);
+// The directory is in use: it is named, ours, and of this prefix and database.
+bool keeper_keeps(const struct keeper *k);
 struct keeper_counters keeper_counters(const struct keeper *k);

@@ -112,6 +112,8 @@ static void on_change(void *ctx)
     w->was_up = up;
     log_state(w, feed_io_feed(w->io));
     worker_stats_store_state(&w->stats);
+    if (up)
+        farewell_tick(&w->farewell, w->io, clock_boot_ms());
     key_gate_on_feed(w->gate);
 }
 
@@ -248,6 +250,8 @@ static void start_keeper(struct worker *w)
                                            .feed = feed_io_feed(w->io),
                                            .cache = key_gate_cache(w->gate)};
     w->keeper = keeper_open(&options);
+    if (keeper_keeps(w->keeper))
+        farewell_load(&w->farewell, w->settings->state_dir);
     if (!feed_is_from_disk(feed_io_feed(w->io)))
         return;
     w->told_state = FEED_AWAY; // state_loaded has said so
@@ -265,9 +269,12 @@ void worker_feed_start(struct worker *w)
     start_keeper(w);
 }
 
-static void on_feed_closed(void *ctx)
+// Nobody is served any more, so a bye is true from now on, whoever says it.
+static void on_feed_closed(void *ctx, const struct ack *unheard)
 {
     struct worker *w = ctx;
+    if (!w->disk_hangs)
+        farewell_leave(&w->farewell, unheard);
     w->io = NULL;
     uv_close((uv_handle_t *)&w->alarm, NULL);
     uv_close((uv_handle_t *)&w->render, NULL);

@@ -10,6 +10,7 @@
 #include "common/http/server.h"
 #include "common/store/feed_io.h"
 #include "services/access.h"
+#include "services/farewell.h"
 #include "services/keeper.h"
 #include "services/key_gate.h"
 #include "services/models_api.h"
@@ -36,6 +37,7 @@ struct worker {
     struct feed_io *io;
     struct replica replica;
     struct key_gate *gate;
+    struct farewell farewell;
     struct keeper *keeper; // NULL once it is closed
     bool disk_hangs;       // its last write has not returned
     struct models_api api;

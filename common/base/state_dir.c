@@ -143,6 +143,11 @@ int state_dir_cut(const struct state_dir *d, const char *name, size_t size)
     return close_with(fd, ftruncate(fd, (off_t)size) == 0 ? 0 : -errno);
 }
 
+void state_dir_remove(const struct state_dir *d, const char *name)
+{
+    (void)unlinkat(d->fd, name, 0);
+}
+
 int state_dir_write(int fd, struct slice bytes)
 {
     while (bytes.len > 0) {

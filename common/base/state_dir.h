@@ -43,6 +43,8 @@ CM_MUST_CHECK int state_dir_append_to(const struct state_dir *d, const char *nam
 CM_MUST_CHECK int state_dir_edit(const struct state_dir *d, const char *name, bool make);
 // Cuts a file of ours to that size. 0 or a negative errno.
 CM_MUST_CHECK int state_dir_cut(const struct state_dir *d, const char *name, size_t size);
+// Takes the file of that name away, if there is one.
+void state_dir_remove(const struct state_dir *d, const char *name);
 // Writes all of it. 0 or a negative errno.
 CM_MUST_CHECK int state_dir_write(int fd, struct slice bytes);
 

@@ -59,8 +59,12 @@ struct feed_io {
     bool has_just_read;
     bool changed, ack_is_due, acks_are_refused;
     bool closing, ending;
-    void (*on_closed)(void *ctx);
+    struct ack bye; // ours
+    bool bye_is_heard;
+    void (*on_closed)(void *ctx, const struct ack *unheard);
     void *closed_ctx;
+    void (*on_said)(void *ctx, bool heard); // another's bye; NULL = none is under way
+    void *said_ctx;
 };
 
 // --- acks
@@ -93,17 +97,48 @@ static void on_ack_reply(void *ctx, const struct redisReply *reply)
     io->acks_are_refused = reply_is_error(reply);
 }
 
-static bool publish(struct feed_io *io, enum ack_kind kind, redis_on_reply on_reply)
+static bool publish_ack(struct feed_io *io, const struct ack *ack, redis_on_reply on_reply)
 {
-    struct ack ack;
     struct buf text = {0};
-    describe(io, kind, &ack);
-    ack_write(&text, &ack);
+    ack_write(&text, ack);
     struct slice argv[] = {SLICE_LIT("PUBLISH"), slice_of(io->options.keyspace->ack),
                            buf_slice(&text)};
     bool sent = redis_command(io->data, CM_ARRAY_LEN(argv), argv, on_reply, io);
     buf_fini(&text);
     return sent;
+}
+
+static bool publish(struct feed_io *io, enum ack_kind kind, redis_on_reply on_reply)
+{
+    struct ack ack;
+    describe(io, kind, &ack);
+    return publish_ack(io, &ack, on_reply);
+}
+
+// PUBLISH answers how many have got it.
+static bool is_heard(const struct redisReply *reply)
+{
+    int64_t receivers;
+    return reply != NULL && reply_integer(reply, &receivers) && receivers > 0;
+}
+
+static void on_other_bye(void *ctx, const struct redisReply *reply)
+{
+    struct feed_io *io = ctx;
+    void (*on_said)(void *, bool) = io->on_said;
+    io->on_said = NULL;
+    on_said(io->said_ctx, is_heard(reply));
+}
+
+bool feed_io_say_bye(struct feed_io *io, const struct ack *bye,
+                     void (*on_said)(void *ctx, bool heard), void *ctx)
+{
+    CM_ASSERT(io->on_said == NULL && bye->kind == ACK_BYE);
+    if (io->closing || !publish_ack(io, bye, on_other_bye))
+        return false;
+    io->on_said = on_said;
+    io->said_ctx = ctx;
+    return true;
 }
 
 static void on_ack_time(uv_timer_t *timer)
@@ -363,13 +398,11 @@ static void on_part_closed(void *ctx)
     struct feed_io *io = ctx;
     if (--io->open_parts > 0)
         return;
-    void (*on_closed)(void *) = io->on_closed;
-    void *closed_ctx = io->closed_ctx;
     feed_destroy(io->feed);
     feed_read_drop(&io->read);
+    if (io->on_closed != NULL)
+        io->on_closed(io->closed_ctx, io->bye_is_heard ? NULL : &io->bye);
     free(io);
-    if (on_closed != NULL)
-        on_closed(closed_ctx);
 }
 
 static void on_handle_closed(uv_handle_t *handle)
@@ -394,8 +427,9 @@ static void end(struct feed_io *io)
 
 static void on_bye_reply(void *ctx, const struct redisReply *reply)
 {
-    (void)reply;
-    end(ctx);
+    struct feed_io *io = ctx;
+    io->bye_is_heard = is_heard(reply);
+    end(io);
 }
 
 static void on_bye_time(uv_timer_t *timer)
@@ -403,7 +437,8 @@ static void on_bye_time(uv_timer_t *timer)
     end(timer->data);
 }
 
-void feed_io_close(struct feed_io *io, void (*on_closed)(void *ctx), void *ctx)
+void feed_io_close(struct feed_io *io, void (*on_closed)(void *ctx, const struct ack *unheard),
+                   void *ctx)
 {
     CM_ASSERT(!io->closing);
     io->closing = io->read.closed = true;
@@ -412,7 +447,8 @@ void feed_io_close(struct feed_io *io, void (*on_closed)(void *ctx), void *ctx)
     uv_timer_stop(&io->poll);
     uv_idle_stop(&io->turn);
     uv_idle_stop(&io->apply);
-    if (publish(io, ACK_BYE, on_bye_reply))
+    describe(io, ACK_BYE, &io->bye);
+    if (publish_ack(io, &io->bye, on_bye_reply))
         uv_timer_start(&io->ack, on_bye_time, BYE_MS, 0);
     else
         end(io);

@@ -36,8 +36,15 @@ struct feed_io_options {
 CM_MUST_CHECK struct feed_io *feed_io_open(uv_loop_t *loop, const struct feed_io_options *options);
 // Says bye if it can (waits for its reply at most 200 ms) and closes. From here on
 // no action and no on_change runs; key reads under way end (failed, unless their
-// answer comes first) before on_closed, when the memory is gone. on_closed may be NULL.
-void feed_io_close(struct feed_io *io, void (*on_closed)(void *ctx), void *ctx);
+// answer comes first) before on_closed, the last that happens to io. unheard: the bye,
+// when no admin is known to have got it; NULL when one has. on_closed may be NULL.
+void feed_io_close(struct feed_io *io, void (*on_closed)(void *ctx, const struct ack *unheard),
+                   void *ctx);
+// Says such a bye for the worker that has ended with it, one at a time. False: not
+// connected; on_said will not run. Else it runs exactly once, later; heard: an admin
+// has got it.
+CM_MUST_CHECK bool feed_io_say_bye(struct feed_io *io, const struct ack *bye,
+                                   void (*on_said)(void *ctx, bool heard), void *ctx);
 struct feed *feed_io_feed(struct feed_io *io); // for feed_state, feed_confirm, ...
 bool feed_io_is_up(const struct feed_io *io);  // the data connection
 

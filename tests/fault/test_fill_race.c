@@ -322,8 +322,9 @@ static size_t run_batch(struct race *r)
 
 // -- the test ---------------------------------------------------------------
 
-static void on_closed(void *ctx)
+static void on_closed(void *ctx, const struct ack *unheard)
 {
+    (void)unheard;
     ((struct race *)ctx)->closed = true;
 }
 

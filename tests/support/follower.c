@@ -181,9 +181,10 @@ void follower_open(struct follower *w, uv_loop_t *loop, const char *url, uint32_
     w->io = feed_io_open(loop, &options);
 }
 
-static void on_closed(void *ctx)
+static void on_closed(void *ctx, const struct ack *unheard)
 {
     struct follower *w = ctx;
+    w->bye_was_heard = unheard == NULL;
     w->closed = true;
 }
 

@@ -23,7 +23,7 @@ struct follower {
     size_t drafts, drafts_dropped; // of copies of what is shown
     bool is_drafting;
     size_t publishes, changes, downs, denied, marked, unverified;
-    bool closed;
+    bool closed, bye_was_heard;
     uint64_t confirmed_revision, wait_revision;
     enum feed_state wait_state;
 };

@@ -139,6 +139,16 @@ static void loading_the_mirror(void **state)
     // What was taken off here does not come back from a mirror that still has it.
     roster_load(r, &old, 100000, 1050000);
     is(r, "");
+    // Nor one whose bye came before the mirror was read; and the mirror is mended.
+    struct mirror m = {.away = false};
+    struct ack gone = ack_of(ACK_STATE, "gone", 3);
+    gone.sent_ms = 1050000;
+    flushes(r, &m, 100000, "-a");
+    say(r, ACK_BYE, "gone", 0, 100000);
+    roster_load(r, &gone, 100000, 1050000);
+    is(r, "");
+    flushes(r, &m, 100000, "-gone");
+    buf_fini(&m.log);
     struct ack known = ack_of(ACK_STATE, "b", 9);
     roster_on_ack(r, &known, 5);
     struct ack stale = ack_of(ACK_STATE, "b", 2);
