@@ -10,7 +10,9 @@
 // is the first to die young, after a growing delay when they keep dying young;
 // neighbours cover the slot meanwhile. Silence is counted in ticks of ours that saw no new
 // heartbeat, each worth at most a second, so that a machine that was suspended, or a supervisor
-// that was stopped, does not kill everybody when it goes on.
+// that was stopped, does not kill everybody when it goes on. And who is ready to run is
+// only charged for the processor time that it was given: on a machine that has far too
+// much to do, killing those who wait in line would give it still more.
 #include "services/crew.h"
 
 #include <errno.h>
@@ -22,6 +24,7 @@
 #include <unistd.h>
 
 #include "common/base/log.h"
+#include "services/process_stats.h"
 #include "services/settings.h"
 
 enum {
@@ -38,6 +41,7 @@ struct member {
     uint64_t started_ms;
     uint64_t beat;     // last heartbeat seen
     uint64_t quiet_ms; // since it moved, in our ticks
+    uint64_t cpu_ms;   // that it had used at the last tick without a new one
     uint64_t deadline_ms;
     bool dismissed, killed;
 };
@@ -180,11 +184,22 @@ static void kill_member(struct member *m, unsigned slot, const char *why)
     kill(m->pid, SIGKILL);
 }
 
+// What a tick that saw no heartbeat says about a member: nothing, if it could not run in it.
+static uint64_t silence(struct member *m, uint64_t worth_ms)
+{
+    struct process_look now;
+    if (!process_look(m->pid, &now))
+        return worth_ms;
+    uint64_t used = now.cpu_ms - m->cpu_ms;
+    m->cpu_ms = now.cpu_ms;
+    return now.runnable && used < worth_ms ? used : worth_ms;
+}
+
 static void watch(struct member *m, const struct shm_block *b, unsigned slot, uint64_t now_ms,
                   uint64_t worth_ms)
 {
     uint64_t beat = b->heartbeat_ms;
-    m->quiet_ms = beat != m->beat ? 0 : m->quiet_ms + worth_ms;
+    m->quiet_ms = beat != m->beat ? 0 : m->quiet_ms + silence(m, worth_ms);
     m->beat = beat;
     if (m->killed)
         return;
