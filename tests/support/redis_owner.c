@@ -65,6 +65,12 @@ void redis_owner_init(struct redis_owner *o, uv_loop_t *loop, const char *url)
                                         .ctx = o};
 }
 
+void redis_owner_init_patient(struct redis_owner *o, uv_loop_t *loop, const char *url)
+{
+    redis_owner_init(o, loop, url);
+    o->options.reply_timeout_ms = 10000;
+}
+
 void redis_owner_open(struct redis_owner *o)
 {
     o->redis = redis_open(o->loop, &o->options);

@@ -18,6 +18,9 @@ struct redis_owner {
 
 // Options for tests: 300 ms deadlines, 1,000 commands in flight.
 void redis_owner_init(struct redis_owner *o, uv_loop_t *loop, const char *url);
+// The same for a Redis that is asked only what it will answer, as soon as a busy
+// machine lets it: a reply may take ten seconds.
+void redis_owner_init_patient(struct redis_owner *o, uv_loop_t *loop, const char *url);
 void redis_owner_open(struct redis_owner *o);
 void redis_owner_open_port(struct redis_owner *o, uv_loop_t *loop, uint16_t port); // both
 // Closes unless that has been done and waits for on_closed.

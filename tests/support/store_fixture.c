@@ -15,8 +15,7 @@ void store_fixture_init(struct store_fixture *f, const char *const *options)
     loop_open(&f->loop);
     redis_fixture_start(&f->server, options);
     assert_true(keyspace_init(&f->keyspace, SLICE_LIT("cm"), 0));
-    redis_owner_init(&f->owner, &f->loop, f->server.url);
-    f->owner.options.reply_timeout_ms = 10000;
+    redis_owner_init_patient(&f->owner, &f->loop, f->server.url);
     redis_owner_open(&f->owner);
     redis_owner_wait_up(&f->owner, 1);
     assert_int_equal(store_fixture_init_history(f), COMMIT_OK);

@@ -33,7 +33,7 @@ static void everything_of_a_revision_is_written(void **state)
     static const char *const channels[] = {"{cm}:0:bell", NULL};
     static struct redis_owner listener;
     struct bell bell;
-    redis_owner_init(&listener, &f->loop, s->url);
+    redis_owner_init_patient(&listener, &f->loop, s->url);
     listener.options.channels = channels;
     redis_owner_open(&listener);
     redis_owner_wait_up(&listener, 1);
@@ -403,8 +403,7 @@ static void two_admins_lose_nothing(void **state)
     uint64_t first_change = store_fixture_head(f).change;
     for (unsigned i = 0; i < 2; i++) {
         admins[i] = (struct admin){.f = f, .seed = i + 1, .goal = RACE_COMMITS / 2};
-        redis_owner_init(&admins[i].owner, &f->loop, f->server.url);
-        admins[i].owner.options.reply_timeout_ms = 10000;
+        redis_owner_init_patient(&admins[i].owner, &f->loop, f->server.url);
         redis_owner_open(&admins[i].owner);
         redis_owner_wait_up(&admins[i].owner, 1);
     }

@@ -60,8 +60,7 @@ static int start(void **state)
     for (size_t i = 0; i < REPLICAS; i++)
         start_replica(&w.replicas[i]);
     loop_run_until(w.loop, all_follow, NULL, 10000);
-    redis_owner_init(&w.owner, w.loop, w.master.url);
-    w.owner.options.reply_timeout_ms = 3000;
+    redis_owner_init_patient(&w.owner, w.loop, w.master.url);
     redis_owner_open(&w.owner);
     redis_owner_wait_up(&w.owner, 1);
     w.durability = durability_create(w.owner.redis, NULL);

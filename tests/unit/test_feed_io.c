@@ -55,11 +55,12 @@ static int compare_times(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-// Redis, too, needs the machine: how long something takes is judged by the median.
-static uint64_t median(uint64_t *times, size_t count)
+// Redis, too, needs the machine: what takes how long is not judged by the slowest, but
+// by the slowest of the faster three quarters.
+static uint64_t third_quartile(uint64_t *times, size_t count)
 {
     qsort(times, count, sizeof(*times), compare_times);
-    return times[count / 2];
+    return times[count * 3 / 4];
 }
 
 static void follow(struct world *w, uint32_t poll_ms)
@@ -91,7 +92,7 @@ static void a_change_is_there_at_once(void **state)
         times[i - 1] = loop_awake_ms() - from;
         assert_string_equal(follower_record(&w->worker, id), "{\"x\":1}");
     }
-    assert_in_range(median(times, CM_ARRAY_LEN(times)), 0, 100);
+    assert_in_range(third_quartile(times, CM_ARRAY_LEN(times)), 0, 100);
     assert_int_equal(counters(w)->reloads, 1); // the first
     follower_close(&w->worker);
 }
@@ -118,7 +119,7 @@ static void a_lost_bell_costs_a_poll(void **state)
         follower_wait_revision(&w->worker, i, 1000);
         times[i - 1] = loop_awake_ms() - from;
     }
-    assert_in_range(median(times, CM_ARRAY_LEN(times)), 0, 250 * 11 / 10 + 50);
+    assert_in_range(third_quartile(times, CM_ARRAY_LEN(times)), 0, 250 * 11 / 10 + 50);
     assert_int_equal(counters(w)->bells, 0);
     follower_close(&w->worker);
 }
@@ -379,7 +380,7 @@ static void acks_say_hello_what_is_applied_and_bye(void **state)
     static struct redis_owner admin;
     struct world *w = *state;
     struct ack ack;
-    redis_owner_init(&admin, &w->loop, w->store.server.url);
+    redis_owner_init_patient(&admin, &w->loop, w->store.server.url);
     admin.options.channels = channels;
     redis_owner_open(&admin);
     redis_owner_wait_up(&admin, 1);
@@ -403,16 +404,16 @@ static void acks_say_hello_what_is_applied_and_bye(void **state)
             loop_run_for(&w->loop, 1);
         times[i] = loop_awake_ms() - from;
     }
-    assert_in_range(median(times, CM_ARRAY_LEN(times)), 0, 150);
+    assert_in_range(third_quartile(times, CM_ARRAY_LEN(times)), 0, 300);
     assert_int_equal(ack.kind, ACK_STATE);
     assert_true(ack.epoch == store_fixture_head(&w->store).epoch);
     assert_string_equal(ack.state, "live");
     assert_true(ack.sent_ms >= ack.confirmed_ms && ack.sent_ms - ack.confirmed_ms < 10000);
     assert_in_range(clock_wall_ms() - ack.sent_ms, 0, 10000);
-    size_t before = admin.messages;
-    loop_run_for(&w->loop, 3200); // and every second
-    // A busy machine may shift one across the edge, or make a link check report.
-    assert_in_range(admin.messages - before, 2, 6);
+    uint64_t start = clock_boot_ms();
+    assert_true(
+        loop_try_count(&w->loop, &admin.messages, admin.messages + 4, 5000)); // and every second
+    assert_true(clock_boot_ms() - start >= 2000); // though a link check may report, too
     follower_close(&w->worker);
     loop_run_until(&w->loop, is_bye, &admin, 1000);
     redis_owner_close(&admin);

@@ -15,16 +15,9 @@
 #include "tests/support/redis_owner.h"
 #include "tests/support/test.h"
 
-// For a Redis that is asked what it will answer, when a busy machine lets it.
-static void init_patient(struct redis_owner *o, uv_loop_t *loop, const char *url)
-{
-    redis_owner_init(o, loop, url);
-    o->options.reply_timeout_ms = 10000;
-}
-
 static void open_patient(struct redis_owner *o, uv_loop_t *loop, const char *url)
 {
-    init_patient(o, loop, url);
+    redis_owner_init_patient(o, loop, url);
     redis_owner_open(o);
 }
 
@@ -76,7 +69,7 @@ static void the_greeting_logs_in_selects_and_says_its_name(void **state)
     redis_owner_close(&o);
 
     snprintf(url, sizeof(url), "redis://wrong:password@127.0.0.1:%u/3", server.port);
-    init_patient(&o, *state, url);
+    redis_owner_init_patient(&o, *state, url);
     log_capture_start();
     redis_owner_open(&o);
     loop_run_for(*state, 1000);
@@ -252,7 +245,7 @@ static void messages_arrive_and_channels_come_back(void **state)
     struct redis_fixture server;
     static struct redis_owner o;
     redis_fixture_start(&server, NULL);
-    init_patient(&o, *state, server.url);
+    redis_owner_init_patient(&o, *state, server.url);
     o.options.channels = channels;
     redis_owner_open(&o);
     for (size_t round = 1; round <= 2; round++) {

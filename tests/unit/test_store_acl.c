@@ -80,9 +80,9 @@ static void both_users_can_do_their_work(void **state)
     create_users(&f->server);
     redis_owner_close(&f->owner);
     url_of(url, f, "cm-admin");
-    redis_owner_init(&f->owner, &f->loop, url);
+    redis_owner_init_patient(&f->owner, &f->loop, url);
     redis_owner_open(&f->owner);
-    redis_owner_init(&listener, &f->loop, url);
+    redis_owner_init_patient(&listener, &f->loop, url);
     listener.options.channels = channels;
     redis_owner_open(&listener);
     redis_owner_wait_up(&f->owner, 1);
