@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The feed through random histories; tests/support/feed_model.h says of what.
 //
-//   CM_FEED_HISTORIES  how many (300,000; with CM_TEST_LONG=1 3,000,000)
+//   CM_FEED_HISTORIES  how many (200,000; with CM_TEST_LONG=1 2,000,000)
 //   CM_FEED_FIRST      the first one, to split a long run among processors
 //   CM_TEST_SEED       another set of them
 //   CM_FEED_ONLY       this one alone, with its trace
