@@ -22,30 +22,45 @@
 
 #define METHODS SLICE_LIT("GET, HEAD, OPTIONS")
 
+static const struct reply_constant allow_all = REPLY_CONSTANT("access-control-allow-origin", "*");
+static const struct reply_constant expose =
+    REPLY_CONSTANT("access-control-expose-headers", "x-request-id, request-id, ETag");
+static const struct reply_constant json = REPLY_CONSTANT("content-type", "application/json");
+static const struct reply_constant packed = REPLY_CONSTANT("content-encoding", "gzip");
+static const struct reply_constant revalidate =
+    REPLY_CONSTANT("cache-control", "private, no-cache");
+static const struct reply_constant no_store = REPLY_CONSTANT("cache-control", "no-store");
+static const struct reply_constant vary =
+    REPLY_CONSTANT("vary", "Authorization, X-Api-Key, Accept-Encoding");
+static const struct reply_constant vary_origin =
+    REPLY_CONSTANT("vary", "Authorization, X-Api-Key, Accept-Encoding, Origin");
+
+static void add_allowed(const struct models_api *api, const struct call *c, struct reply *r)
+{
+    struct slice allow = cors_allow(&api->cors, call_header(c, SLICE_LIT("origin")));
+    if (allow.len > 0)
+        reply_add_header(r, allow_all.name, allow);
+}
+
 static void add_cors(const struct models_api *api, const struct call *c, struct reply *r)
 {
-    struct slice origin =
-        cors_varies(&api->cors) ? call_header(c, SLICE_LIT("origin")) : SLICE_NONE;
-    struct slice allow = cors_allow(&api->cors, origin);
-    if (allow.len > 0)
-        reply_add_header(r, SLICE_LIT("access-control-allow-origin"), allow);
-    reply_add_header(r, SLICE_LIT("access-control-expose-headers"),
-                     SLICE_LIT("x-request-id, request-id, ETag"));
+    if (cors_varies(&api->cors))
+        add_allowed(api, c, r);
+    else
+        reply_add_constant(r, &allow_all);
+    reply_add_constant(r, &expose);
 }
 
 static void add_found_headers(const struct models_api *api, struct reply *r, const struct answer *a)
 {
     reply_add_header(r, SLICE_LIT("etag"), a->etag);
-    reply_add_header(r, SLICE_LIT("cache-control"), SLICE_LIT("private, no-cache"));
-    reply_add_header(r, SLICE_LIT("vary"),
-                     cors_varies(&api->cors)
-                         ? SLICE_LIT("Authorization, X-Api-Key, Accept-Encoding, Origin")
-                         : SLICE_LIT("Authorization, X-Api-Key, Accept-Encoding"));
+    reply_add_constant(r, &revalidate);
+    reply_add_constant(r, cors_varies(&api->cors) ? &vary_origin : &vary);
 }
 
 static void add_error_headers(const struct models_api *api, struct reply *r)
 {
-    reply_add_header(r, SLICE_LIT("cache-control"), SLICE_LIT("no-store"));
+    reply_add_constant(r, &no_store);
     if (cors_varies(&api->cors))
         reply_add_header(r, SLICE_LIT("vary"), SLICE_LIT("Origin"));
     if (r->status == 405)
@@ -73,7 +88,7 @@ static void on_unpin(void *pin)
 
 static void set_body(struct reply *r, const struct answer *a)
 {
-    reply_add_header(r, SLICE_LIT("content-type"), SLICE_LIT("application/json"));
+    reply_add_constant(r, &json);
     r->parts = a->parts;
     r->part_count = a->part_count;
     r->length = a->length;
@@ -126,7 +141,7 @@ static void send_found(const struct models_api *api, struct call *c, struct answ
     } else {
         set_body(&r, a);
         if (a->gzip)
-            reply_add_header(&r, SLICE_LIT("content-encoding"), SLICE_LIT("gzip"));
+            reply_add_constant(&r, &packed);
     }
     add_found_headers(api, &r, a);
     add_cors(api, c, &r);

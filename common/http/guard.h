@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/http/hpack_head.h"
+
 // Compiled with 0, guard.c and guard_hpack.c have no rules: tests show with it what
 // those stop.
 #ifndef CM_HTTP2_GUARD
@@ -33,6 +35,7 @@ struct guard {
     bool resetting;                      // a stream is being reset right now
     bool skipping;                       // CONTINUATIONs of a block that is not wanted
     bool table_changed;                  // our encoder's, and the peer has not been told
+    struct hpack_known known;            // to the peer, of our answers
 };
 
 struct call;

@@ -145,6 +145,9 @@ void call_end(struct call *c);                // the request is being disposed o
 // Puts status, headers and length of r into the request's response.
 void reply_prepare(struct call *c, const struct reply *r);
 bool reply_has_body(const struct call *c, int status);
+// Which constant an answer's header is; NULL = none. One of an empty value names a
+// header whose value is each answer's own.
+const struct reply_constant *reply_constant_of(const h2o_header_t *header);
 
 // hooks.c
 void hooks_register(struct server *s, h2o_pathconf_t *path);

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "common/http/http_private.h"
-#include "common/http/ids.h"
 
 static const char *reason_of(int status)
 {
@@ -56,20 +55,43 @@ static h2o_iovec_t iovec_of(struct slice s)
     return h2o_iovec_init(s.ptr, s.len);
 }
 
+// libh2o sends orig_name when there is one, which is the same; by it a constant's
+// header is known from any other.
+static h2o_header_t constant_header(const struct reply_constant *constant, struct slice value)
+{
+    return (h2o_header_t){.name = (h2o_iovec_t *)(uintptr_t)&constant->name,
+                          .orig_name = constant->name.ptr,
+                          .value = iovec_of(value)};
+}
+
+const struct reply_constant *reply_constant_of(const h2o_header_t *header)
+{
+    if (header->orig_name == NULL)
+        return NULL;
+    return CM_CONTAINER_OF((struct slice *)(void *)header->name, struct reply_constant, name);
+}
+
 static void put_headers(struct call *c, const struct reply *r)
 {
-    size_t own = r->header_count, count = own + IDS;
+    // Two names for one value, which is each answer's own.
+    static const struct reply_constant ids[] = {REPLY_CONSTANT("x-request-id", ""),
+                                                REPLY_CONSTANT("request-id", "")};
+    size_t own = r->header_count, count = own + CM_ARRAY_LEN(ids);
     h2o_req_t *req = c->req;
     h2o_header_t *headers =
         h2o_mem_alloc_pool(&req->pool, count * sizeof(h2o_header_t) + own * sizeof(h2o_iovec_t));
     h2o_iovec_t *names = (h2o_iovec_t *)(void *)(headers + count);
     for (size_t i = 0; i < own; i++) {
-        names[i] = iovec_of(r->headers[i].name);
-        headers[i] = (h2o_header_t){.name = &names[i], .value = iovec_of(r->headers[i].value)};
+        const struct reply_header *h = &r->headers[i];
+        if (h->constant != NULL) {
+            headers[i] = constant_header(h->constant, h->constant->value);
+        } else {
+            names[i] = iovec_of(h->name);
+            headers[i] = (h2o_header_t){.name = &names[i], .value = iovec_of(h->value)};
+        }
     }
-    for (size_t i = 0; i < IDS; i++)
-        headers[own + i] =
-            (h2o_header_t){.name = &ids_names[i], .value = iovec_of(call_request_id(c))};
+    for (size_t i = 0; i < CM_ARRAY_LEN(ids); i++)
+        headers[own + i] = constant_header(&ids[i], call_request_id(c));
     req->res.headers.entries = headers;
     req->res.headers.size = count;
     req->res.headers.capacity = count;
@@ -96,7 +118,13 @@ void reply_prepare(struct call *c, const struct reply *r)
 void reply_add_header(struct reply *r, struct slice name, struct slice value)
 {
     CM_ASSERT(r->header_count < REPLY_HEADERS_MAX);
-    r->headers[r->header_count++] = (struct reply_header){name, value};
+    r->headers[r->header_count++] = (struct reply_header){NULL, name, value};
+}
+
+void reply_add_constant(struct reply *r, const struct reply_constant *header)
+{
+    CM_ASSERT(r->header_count < REPLY_HEADERS_MAX);
+    r->headers[r->header_count++].constant = header;
 }
 
 void reply_send(struct call *c, const struct reply *r)

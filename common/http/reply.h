@@ -11,9 +11,25 @@
 
 enum { REPLY_HEADERS_MAX = 16 };
 
+// A header that many answers have alike. It is known by its address (over HTTP/2 it is
+// spelled once a connection), so each has one place of static memory.
+struct reply_constant {
+    struct slice name, value; // lower case; not empty
+};
+
+// Of string literals.
+#define REPLY_CONSTANT(name, value)                                                                \
+    {                                                                                              \
+        {(name), sizeof(name) - 1},                                                                \
+        {                                                                                          \
+            (value), sizeof(value) - 1                                                             \
+        }                                                                                          \
+    }
+
 struct reply_header {
-    struct slice name;  // lower case; a literal
-    struct slice value; // static, call_alloc memory, or pinned
+    const struct reply_constant *constant; // NULL = this answer's own:
+    struct slice name;                     // lower case; a literal
+    struct slice value;                    // static, call_alloc memory, or pinned
 };
 
 // Zero it, fill it, send it. x-request-id, request-id and (unless 204/304)
@@ -33,6 +49,7 @@ struct reply {
 };
 
 void reply_add_header(struct reply *r, struct slice name, struct slice value);
+void reply_add_constant(struct reply *r, const struct reply_constant *header);
 // Answers the call; exactly one reply per call.
 void reply_send(struct call *c, const struct reply *r);
 // Copies body into the request's memory and sends it.

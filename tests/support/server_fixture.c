@@ -19,6 +19,8 @@ static void on_unpin(void *pin)
     f->unpinned++;
 }
 
+static const struct reply_constant plain_text = REPLY_CONSTANT("content-type", "text/plain");
+
 static void send_parts(struct fixture *f, struct call *c, int status, const struct slice *parts,
                        size_t count)
 {
@@ -26,7 +28,7 @@ static void send_parts(struct fixture *f, struct call *c, int status, const stru
         .status = status, .parts = parts, .part_count = count, .unpin = on_unpin, .pin = f};
     for (size_t i = 0; i < count; i++)
         r.length += parts[i].len;
-    reply_add_header(&r, SLICE_LIT("content-type"), SLICE_LIT("text/plain"));
+    reply_add_constant(&r, &plain_text);
     f->pinned++;
     reply_send(c, &r);
 }
@@ -40,6 +42,29 @@ static void send_big(struct fixture *f, struct call *c)
     for (size_t i = 0; i < FIXTURE_PARTS; i++)
         parts[i] = slice_make(bytes + i * FIXTURE_PART, FIXTURE_PART);
     send_parts(f, c, 200, parts, FIXTURE_PARTS);
+}
+
+static void send_header(struct call *c)
+{
+    struct reply r = {.status = 200};
+    reply_add_header(&r, SLICE_LIT("x-test"), call_header(c, SLICE_LIT("x-test")));
+    reply_send(c, &r);
+}
+
+// The query says which.
+static void send_constant(struct call *c)
+{
+    static char values[FIXTURE_CONSTANTS][4];
+    static struct reply_constant constants[FIXTURE_CONSTANTS];
+    uint64_t i;
+    if (!slice_parse_u64(call_query(c), FIXTURE_CONSTANTS - 1, &i))
+        i = 0;
+    int len = snprintf(values[i], sizeof(values[i]), "%02u", (unsigned)i);
+    constants[i] =
+        (struct reply_constant){SLICE_LIT("x-constant"), slice_make(values[i], (size_t)len)};
+    struct reply r = {.status = 200};
+    reply_add_constant(&r, &constants[i]);
+    reply_send(c, &r);
 }
 
 static void send_raw(struct call *c)
@@ -83,6 +108,10 @@ static void handle(void *ctx, struct call *c)
         send_count(c);
     else if (slice_equal(path, SLICE_LIT("/defer")))
         f->deferred[f->deferred_count++] = call_defer(c);
+    else if (slice_equal(path, SLICE_LIT("/header")))
+        send_header(c);
+    else if (slice_equal(path, SLICE_LIT("/constant")))
+        send_constant(c);
     else if (slice_starts_with(path, SLICE_LIT("/raw")))
         send_raw(c);
     else

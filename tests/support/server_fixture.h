@@ -4,6 +4,8 @@
 //   /echo   the request's body               /304 /204 without a body
 //   /defer  later, by fixture_answer         /count  this connection's own counter
 //   /raw    method, path, query and header x-test as received
+//   /header x-test as a header of the answer
+//   /constant  the constant "x-constant" that the query names by its number
 // and 404 for everything else.
 #pragma once
 
@@ -12,6 +14,7 @@
 #include "tests/support/raw_client.h"
 
 enum { FIXTURE_PARTS = 3000, FIXTURE_PART = 1777, FIXTURE_MAX_BODY = 4096, FIXTURE_DEFERRED = 256 };
+enum { FIXTURE_CONSTANTS = 30 };
 
 struct fixture {
     uv_loop_t loop;

@@ -65,32 +65,6 @@ static void test_get_head_304_204(void **state)
     raw_close(&c);
 }
 
-// The ids end each header block, spelled, and never enter the table: what comes
-// again is an index from the second answer on.
-static void test_ids_are_not_indexed(void **state)
-{
-    static const char name_1[] = "\0\14x-request-id\47", name_2[] = "\0\12request-id\47";
-    enum { ID = CALL_REQUEST_ID_LEN, BOTH = sizeof(name_1) + sizeof(name_2) - 2 + 2 * ID };
-    char last[ID] = "";
-    struct raw_client c;
-    open_h2(*state, &c, -1);
-    for (unsigned i = 0; i < 100; i++) {
-        h2_request(&c, 1 + 2 * i, "GET", "/hello", WHOLE, SLICE_NONE);
-        struct slice block = h2_read_type(&c, H2_HEADERS, 1 + 2 * i).payload;
-        assert_true(block.len >= BOTH && (i == 0 || block.len < BOTH + 16));
-        const char *at = block.ptr + block.len - BOTH;
-        assert_memory_equal(at, name_1, sizeof(name_1) - 1);
-        const char *id = at + sizeof(name_1) - 1;
-        assert_memory_equal(id, "req_cm_", 7);
-        assert_memory_not_equal(id, last, ID);
-        assert_memory_equal(id + ID, name_2, sizeof(name_2) - 1);
-        assert_memory_equal(id + ID + sizeof(name_2) - 1, id, ID);
-        memcpy(last, id, ID);
-        assert_slice(h2_response(&c, 1 + 2 * i).body, "hello world");
-    }
-    raw_close(&c);
-}
-
 static void test_bodies(void **state)
 {
     struct raw_client c;
@@ -361,7 +335,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_library_is_a_verified_build),
         TEST(test_get_head_304_204),
-        TEST(test_ids_are_not_indexed),
         TEST(test_bodies),
         TEST(test_413),
         TEST(test_413_of_endless_bodies),
