@@ -19,21 +19,11 @@ static json_t *lag_of(const struct roster_worker *w, const struct head *head, in
     return json_integer(wall_ms > w->ack.confirmed_ms ? wall_ms - w->ack.confirmed_ms : 0);
 }
 
-// Acks are not validated further than their form.
-static json_t *time_or_null(int64_t wall_s)
-{
-    char text[CLOCK_RFC3339_MAX];
-    if (wall_s <= 0 || wall_s > CLOCK_UNIX_MAX)
-        return json_null();
-    clock_format_rfc3339(wall_s, "Z", text);
-    return json_string(text);
-}
-
 // What it serves, and whether it could do so after a restart: as in its /readyz.
 static void show_copies(json_t *shown, const struct ack *ack)
 {
     json_object_set_new(shown, "from_disk", json_boolean(ack->from_disk));
-    json_object_set_new(shown, "saved_at", time_or_null(ack->saved_ms / 1000));
+    json_object_set_new(shown, "saved_at", doc_time(ack->saved_ms / 1000));
     json_object_set_new(shown, "save_errors", json_integer((json_int_t)ack->save_errors));
     json_object_set_new(shown, "invalid", json_integer((json_int_t)ack->rejected));
     json_object_set_new(shown, "poisoned", json_integer((json_int_t)ack->poisoned));
@@ -53,7 +43,7 @@ static json_t *show(const struct roster_worker *w, const struct head *head, uint
                         w->ack.reason[0] == '\0' ? json_null() : json_string(w->ack.reason));
     json_object_set_new(shown, "revision", json_integer((json_int_t)w->ack.revision));
     json_object_set_new(shown, "lag_ms", lag_of(w, head, wall_ms, silent));
-    json_object_set_new(shown, "last_seen_at", time_or_null(heard_wall_ms / 1000));
+    json_object_set_new(shown, "last_seen_at", doc_time(heard_wall_ms / 1000));
     show_copies(shown, &w->ack);
     return shown;
 }

@@ -73,10 +73,16 @@ static bool take_targets(struct request *r, struct problem *problem)
     return true;
 }
 
-static void start_put(struct request *r, const struct write_plan *plan)
+// mistakes: those of the body and the name.
+static void start_put(struct request *r, const struct write_plan *plan,
+                      const struct mistakes *mistakes)
 {
     struct problem problem = {.code = PROBLEM_NONE};
-    if (!take_targets(r, &problem))
+    if (mistakes->count > 0)
+        response_refuse_mistakes(r, mistakes);
+    else if (!names_is_key_id(r->args[0]))
+        response_refuse(r, PROBLEM_NOT_FOUND, "This is no key id.");
+    else if (!take_targets(r, &problem))
         response_send_problem(r, &problem, SLICE_NONE);
     else
         start_write(r, plan);
@@ -125,12 +131,7 @@ void api_key_aliases_put(struct request *r)
     struct mistakes mistakes;
     mistakes_init(&mistakes);
     s->wanted = take_set(r->body, &mistakes);
-    if (mistakes.count > 0)
-        response_refuse_mistakes(r, &mistakes);
-    else if (!names_is_key_id(r->args[0]))
-        response_refuse(r, PROBLEM_NOT_FOUND, "This is no key id.");
-    else
-        start_put(r, &plan);
+    start_put(r, &plan, &mistakes);
 }
 
 // --- one alias
@@ -202,12 +203,7 @@ void api_alias_put(struct request *r)
         mistakes_add(&mistakes, "#/target", "invalid", "must be the id of a model");
     s->wanted = json_array();
     json_array_append_new(s->wanted, alias);
-    if (mistakes.count > 0)
-        response_refuse_mistakes(r, &mistakes);
-    else if (!names_is_key_id(r->args[0]))
-        response_refuse(r, PROBLEM_NOT_FOUND, "This is no key id.");
-    else
-        start_put(r, &plan);
+    start_put(r, &plan, &mistakes);
 }
 
 static enum write_verdict plan_delete(struct write *w)
@@ -251,9 +247,7 @@ static void ask_get(struct reading *r)
 static enum reading_verdict answer_get(struct reading *r)
 {
     struct alias_state *s = r->request->state;
-    struct key_doc *k = key_doc_parse(fetch_result(r->fetch, s->key.doc_slot));
-    if (k == NULL)
-        k = key_doc_parse(fetch_result(r->fetch, s->key.gone_slot));
+    struct key_doc *k = key_write_read(&s->key, r->fetch);
     const json_t *alias =
         k == NULL ? NULL : key_aliases_find(k->aliases, match_of(r->request), name_of(r->request));
     if (alias == NULL) {

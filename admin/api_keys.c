@@ -226,9 +226,7 @@ static void ask_get(struct reading *r)
 static enum reading_verdict answer_get(struct reading *r)
 {
     struct key_request *s = r->request->state;
-    struct key_doc *k = key_doc_parse(fetch_result(r->fetch, s->key.doc_slot));
-    if (k == NULL)
-        k = key_doc_parse(fetch_result(r->fetch, s->key.gone_slot));
+    struct key_doc *k = key_write_read(&s->key, r->fetch);
     if (k == NULL) {
         problem_set(&r->problem, PROBLEM_NOT_FOUND, "There is no such key.");
         return READING_REFUSED;

@@ -137,7 +137,7 @@ bool catalog_plan_put(struct catalog_plan *p, struct write *w, const struct reco
     return true;
 }
 
-bool catalog_plan_is_unwanted(const struct catalog_plan *p, struct slice id)
+static bool is_unwanted(const struct catalog_plan *p, struct slice id)
 {
     return p->replace && json_object_getn(p->import.ids, id.ptr, id.len) == NULL;
 }
@@ -158,7 +158,7 @@ bool catalog_plan_delete(struct catalog_plan *p, struct write *w, const struct r
                          size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        if (!catalog_plan_is_unwanted(p, records[i].id))
+        if (!is_unwanted(p, records[i].id))
             continue;
         if (is_full(p, w))
             return false;
@@ -185,7 +185,7 @@ bool catalog_plan_ask_references(struct catalog_plan *p, struct write *w,
     p->refs = json_object();
     for (size_t i = 0; i < count; i++) {
         struct slice id = records[i].id;
-        if (catalog_plan_is_unwanted(p, records[i].id))
+        if (is_unwanted(p, records[i].id))
             json_object_setn_new(p->refs, id.ptr, id.len,
                                  json_integer((json_int_t)fetch_refs(w->fetch, id)));
     }
@@ -222,7 +222,7 @@ bool catalog_plan_check(struct catalog_plan *p, struct write *w, const struct re
     if (p->limited)
         allowed = p->max_deletes;
     for (size_t i = 0; i < count; i++)
-        unwanted += catalog_plan_is_unwanted(p, records[i].id);
+        unwanted += is_unwanted(p, records[i].id);
     if (unwanted <= allowed || p->revisions > 0)
         return true;
     problem_set(&w->problem, PROBLEM_TOO_MANY_DELETES,

@@ -46,7 +46,6 @@ CM_MUST_CHECK enum write_verdict catalog_plan_make(struct catalog_plan *p, struc
 // The parts of it, for a plan that is about more than models. records is the
 // catalog as it was read.
 void catalog_plan_begin(struct catalog_plan *p); // each attempt
-CM_MUST_CHECK bool catalog_plan_is_unwanted(const struct catalog_plan *p, struct slice id);
 // False: refused, w->problem is set. A dry run warns instead.
 CM_MUST_CHECK bool catalog_plan_check(struct catalog_plan *p, struct write *w,
                                       const struct record *records, size_t count);

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "admin/key_body.h"
-#include "common/base/clock.h"
 #include "common/model/model.h"
 
 void config_doc_fini(struct config_doc *c)
@@ -124,15 +123,6 @@ bool config_doc_write_model(struct buf *out, struct slice record)
     return true;
 }
 
-static json_t *time_or_null(int64_t unix_s)
-{
-    char text[CLOCK_RFC3339_MAX];
-    if (unix_s == 0)
-        return json_null();
-    clock_format_rfc3339(unix_s, "Z", text);
-    return json_string(text);
-}
-
 static json_t *digest_of(const struct key_secret *s)
 {
     char hex[SECRET_HEX_LEN + 1];
@@ -150,7 +140,7 @@ static void add_secrets(json_t *shown, const struct key_doc *k, int64_t now_s)
             continue;
         json_t *item = json_object();
         json_object_set_new(item, "secret_sha256", digest_of(s));
-        json_object_set_new(item, "until", time_or_null(s->until));
+        json_object_set_new(item, "until", doc_time(s->until));
         json_array_append_new(grace, item);
     }
     if (json_array_size(grace) > 0)
@@ -168,8 +158,8 @@ void config_doc_write_key(struct buf *out, const struct key_doc *k, int64_t now_
         json_object_set_new(shown, "hint", json_string(k->secrets[0].hint));
     json_object_set(shown, "tags", k->tags);
     json_object_set(shown, "aliases", k->aliases);
-    json_object_set_new(shown, "created_at", time_or_null(k->created_at));
-    json_object_set_new(shown, "expires_at", time_or_null(k->expires_at));
+    json_object_set_new(shown, "created_at", doc_time(k->created_at));
+    json_object_set_new(shown, "expires_at", doc_time(k->expires_at));
     if (hashes)
         add_secrets(shown, k, now_s);
     doc_write(out, shown);

@@ -3,17 +3,7 @@
 // request that made it.
 #include "admin/key_view.h"
 
-#include "common/base/clock.h"
 #include "common/model/doc.h"
-
-static json_t *time_or_null(int64_t unix_s)
-{
-    char text[CLOCK_RFC3339_MAX];
-    if (unix_s == 0)
-        return json_null();
-    clock_format_rfc3339(unix_s, "Z", text);
-    return json_string(text);
-}
 
 json_t *key_view(const struct key_doc *k, int64_t now_s)
 {
@@ -26,8 +16,8 @@ json_t *key_view(const struct key_doc *k, int64_t now_s)
     json_object_set_new(view, "hint", hint[0] == '\0' ? json_null() : json_string(hint));
     json_object_set(view, "tags", k->tags);
     json_object_set(view, "aliases", k->aliases);
-    json_object_set_new(view, "created_at", time_or_null(k->created_at));
-    json_object_set_new(view, "expires_at", time_or_null(k->expires_at));
+    json_object_set_new(view, "created_at", doc_time(k->created_at));
+    json_object_set_new(view, "expires_at", doc_time(k->expires_at));
     json_object_set_new(view, "revision", json_integer((json_int_t)k->revision));
     return view;
 }

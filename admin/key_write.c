@@ -29,6 +29,12 @@ void key_write_ask(struct key_write *k, struct request *r, struct fetch *f)
     k->gone_slot = fetch_gone_document(f, r->args[0]);
 }
 
+struct key_doc *key_write_read(const struct key_write *k, const struct fetch *f)
+{
+    struct key_doc *live = key_doc_parse(fetch_result(f, k->doc_slot));
+    return live != NULL ? live : key_doc_parse(fetch_result(f, k->gone_slot));
+}
+
 bool key_write_load(struct key_write *k, struct write *w)
 {
     key_doc_destroy(k->before);

@@ -27,6 +27,9 @@ void key_write_fini(struct key_write *k);
 
 // Asks for the key's document, also among the revoked.
 void key_write_ask(struct key_write *k, struct request *r, struct fetch *f);
+// What was asked for, for a reader: a revoked key, too. To be destroyed by the caller;
+// NULL when there is none.
+CM_MUST_CHECK struct key_doc *key_write_read(const struct key_write *k, const struct fetch *f);
 // Fills before, and after as a copy to change. False with w->problem set: not
 // found, revoked, precondition. exists is for If-None-Match, see
 // request_precondition.

@@ -73,11 +73,6 @@ int problem_status(enum problem_code code)
     return table[code].status;
 }
 
-const char *problem_name(enum problem_code code)
-{
-    return table[code].name;
-}
-
 enum problem_code problem_of_status(int status)
 {
     for (int code = PROBLEM_NONE + 1; code < PROBLEM_COUNT; code++)

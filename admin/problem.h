@@ -52,7 +52,6 @@ void problem_set(struct problem *p, enum problem_code code, const char *format, 
 // validation_failed with what a validator found; copies it.
 void problem_set_mistakes(struct problem *p, const struct mistakes *mistakes);
 int problem_status(enum problem_code code);
-const char *problem_name(enum problem_code code);
 // The code that answers a status which libh2o chose.
 enum problem_code problem_of_status(int status);
 // Seconds for Retry-After; 0 = none.

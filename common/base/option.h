@@ -35,6 +35,14 @@ struct option {
     const char *help; // one line
 };
 
+// The row of CM_LOG_LEVEL, which every program has: enum log_level.
+#define OPTION_ROW_LOG_LEVEL(offset_)                                                              \
+    {                                                                                              \
+        .name = "CM_LOG_LEVEL", .type = OPTION_CHOICE, .offset = (offset_), .fallback = "info",    \
+        .choices = "debug|info|warn|error", .flags = OPTION_FROM_FILE,                             \
+        .help = "the least level that is logged; its file is re-read on SIGHUP"                    \
+    }
+
 struct option_table {
     const char *program;          // "cm-models"
     const char *purpose;          // one sentence for --help

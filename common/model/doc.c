@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/clock.h"
+
 // Before any document exists, also in programs that never parse one.
 __attribute__((constructor)) static void set_allocator(void)
 {
@@ -154,6 +156,15 @@ static size_t write_special(struct buf *out, struct slice s)
     else
         buf_append(out, (const char[]){'\\', s.ptr[0]}, 2);
     return 1;
+}
+
+json_t *doc_time(int64_t unix_s)
+{
+    char text[CLOCK_RFC3339_MAX];
+    if (unix_s <= 0 || unix_s > CLOCK_UNIX_MAX)
+        return json_null();
+    clock_format_rfc3339(unix_s, "Z", text);
+    return json_string(text);
 }
 
 void doc_write_string(struct buf *out, struct slice text)

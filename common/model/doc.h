@@ -29,5 +29,7 @@ void doc_write(struct buf *out, const json_t *doc);
 // Appends text as a JSON string with its quotes. Bytes that are not UTF-8
 // become U+FFFD.
 void doc_write_string(struct buf *out, struct slice text);
+// RFC 3339 with Z, as a new reference; null for 0 and for what no year up to 9999 has.
+CM_MUST_CHECK json_t *doc_time(int64_t unix_s);
 // View of a json string's bytes; SLICE_NONE when doc is not a string.
 struct slice doc_string(const json_t *doc);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Commands are arrays of strings, so hiredis' reader takes them apart. Each
-// connection has a queue of chunks with the time at which they may leave; one
-// timer per connection sends what is due, in order.
+// connection has a queue of chunks, which its timer sends in order on the loop's next turn.
 #include "tests/support/fake_redis.h"
 
 #include <hiredis/hiredis.h>
@@ -17,13 +16,11 @@ enum { RULES_MAX = 64, VERB_MAX = 16, CONNECTIONS_MAX = 64, ARGC_MAX = 64, CHUNK
 struct rule {
     char verb[VERB_MAX];
     char *raw; // NULL = the built-in reply
-    uint64_t delay_ms;
     bool silence, cut;
     size_t seen;
 };
 
 struct chunk {
-    uint64_t at_ms;
     char *ptr;
     size_t len;
 };
@@ -53,11 +50,6 @@ struct fake_redis {
     bool (*handler)(void *ctx, size_t argc, const struct slice *argv, struct buf *out);
     void *handler_ctx;
 };
-
-static uint64_t now_ms(void)
-{
-    return uv_hrtime() / 1000000;
-}
 
 // --- the end
 
@@ -144,11 +136,10 @@ static void write_bytes(struct connection *c, char *ptr, size_t len)
 static void on_send_time(uv_timer_t *timer)
 {
     struct connection *c = timer->data;
-    uint64_t now = now_ms();
     size_t done = 0;
     if (c->fake->held)
         return;
-    while (done < c->count && c->chunks[done].at_ms <= now) {
+    while (done < c->count) {
         struct chunk *at = &c->chunks[done];
         if (c->fake->trickle && at->len > 1) {
             char *one = xmalloc(1);
@@ -162,32 +153,27 @@ static void on_send_time(uv_timer_t *timer)
     }
     c->count -= done;
     memmove(c->chunks, c->chunks + done, c->count * sizeof(c->chunks[0]));
-    if (c->count > 0) {
-        uint64_t at = c->chunks[0].at_ms;
-        uv_timer_start(timer, on_send_time, at > now ? at - now : 0, 0);
-    }
+    if (c->count > 0)
+        uv_timer_start(timer, on_send_time, 0, 0);
 }
 
-static void send_later(struct connection *c, const char *ptr, size_t len, uint64_t delay_ms)
+static void send_later(struct connection *c, const char *ptr, size_t len)
 {
     if (len == 0 || c->closing)
         return;
     assert_true(c->count < CHUNKS_MAX);
-    uint64_t at = now_ms() + delay_ms;
-    if (c->count > 0 && c->chunks[c->count - 1].at_ms > at)
-        at = c->chunks[c->count - 1].at_ms; // replies keep their order
     struct chunk *chunk = &c->chunks[c->count++];
-    *chunk = (struct chunk){.at_ms = at, .ptr = xmalloc(len), .len = len};
+    *chunk = (struct chunk){.ptr = xmalloc(len), .len = len};
     memcpy(chunk->ptr, ptr, len);
     if (c->count == 1)
-        uv_timer_start(&c->timer, on_send_time, delay_ms, 0);
+        uv_timer_start(&c->timer, on_send_time, 0, 0);
 }
 
 void fake_redis_push(struct fake_redis *f, struct slice raw)
 {
     for (size_t i = 0; i < CONNECTIONS_MAX; i++)
         if (f->connections[i] != NULL)
-            send_later(f->connections[i], raw.ptr, raw.len, 0);
+            send_later(f->connections[i], raw.ptr, raw.len);
 }
 
 static struct rule *rule_for(struct fake_redis *f, const char *verb);
@@ -197,7 +183,7 @@ void fake_redis_push_to(struct fake_redis *f, const char *verb, struct slice raw
     ptrdiff_t rule = rule_for(f, verb) - f->rules;
     for (size_t i = 0; i < CONNECTIONS_MAX; i++)
         if (f->connections[i] != NULL && f->connections[i]->has_sent[rule])
-            send_later(f->connections[i], raw.ptr, raw.len, 0);
+            send_later(f->connections[i], raw.ptr, raw.len);
 }
 
 void fake_redis_message(struct fake_redis *f, const char *channel, const char *payload)
@@ -248,7 +234,6 @@ void fake_redis_forget(struct fake_redis *f, const char *verb)
     struct rule *rule = rule_for(f, verb);
     free(rule->raw);
     rule->raw = NULL;
-    rule->delay_ms = 0;
     rule->silence = rule->cut = false;
 }
 
@@ -256,11 +241,6 @@ void fake_redis_reply(struct fake_redis *f, const char *verb, const char *raw)
 {
     fake_redis_forget(f, verb);
     rule_for(f, verb)->raw = xstrndup(raw, strlen(raw));
-}
-
-void fake_redis_delay(struct fake_redis *f, const char *verb, uint64_t ms)
-{
-    rule_for(f, verb)->delay_ms = ms;
 }
 
 void fake_redis_silence(struct fake_redis *f, const char *verb)
@@ -337,7 +317,7 @@ static void answer(struct connection *c, size_t argc, const struct slice *argv)
         else
             add_built_in(&out, verb, argc, argv);
     }
-    send_later(c, out.ptr, out.len, rule->delay_ms);
+    send_later(c, out.ptr, out.len);
     buf_fini(&out);
 }
 

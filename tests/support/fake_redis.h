@@ -20,9 +20,6 @@ uint16_t fake_redis_port(const struct fake_redis *f);
 // The script. A later rule for a verb (upper case) takes the place of an earlier
 // one, for every connection, from now on. raw is RESP and is copied.
 void fake_redis_reply(struct fake_redis *f, const char *verb, const char *raw);
-// The reply (of the rule before it or the built-in one) is sent so much later.
-// Replies of one connection keep their order.
-void fake_redis_delay(struct fake_redis *f, const char *verb, uint64_t ms);
 void fake_redis_silence(struct fake_redis *f, const char *verb);
 void fake_redis_cut(struct fake_redis *f, const char *verb); // closes instead of replying
 void fake_redis_forget(struct fake_redis *f, const char *verb);

@@ -114,7 +114,7 @@ static bool frame_is_whole(void *ctx)
     return frame_length(&c->in) > 0 || c->ended || c->reset;
 }
 
-bool h2_try_read(struct raw_client *c, struct h2_frame *f)
+static bool try_read(struct raw_client *c, struct h2_frame *f)
 {
     static struct buf taken;
     loop_run_until(c->loop, frame_is_whole, c, WAIT_MS);
@@ -136,7 +136,7 @@ bool h2_try_read(struct raw_client *c, struct h2_frame *f)
 struct h2_frame h2_read(struct raw_client *c)
 {
     struct h2_frame f;
-    if (!h2_try_read(c, &f))
+    if (!try_read(c, &f))
         fail_msg("the connection is over (%s)", c->reset ? "reset" : "closed");
     return f;
 }

@@ -47,8 +47,6 @@ void h2_put_field(struct buf *block, const char *name, const char *value);
 
 // The next frame; fails the test when none comes in five seconds.
 struct h2_frame h2_read(struct raw_client *c);
-// The same, false when the connection is over instead.
-bool h2_try_read(struct raw_client *c, struct h2_frame *f);
 // Skips to the next frame of that type on that stream.
 struct h2_frame h2_read_type(struct raw_client *c, int type, unsigned stream);
 struct h2_response h2_response(struct raw_client *c, unsigned stream);

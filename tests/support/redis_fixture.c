@@ -22,7 +22,7 @@
 
 enum { START_MS = 10000, ARGUMENTS_MAX = 48 };
 
-uint16_t redis_fixture_free_port(void)
+static uint16_t free_port(void)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -110,7 +110,7 @@ void redis_fixture_start(struct redis_fixture *f, const char *const *options)
     strcpy(f->directory, "/tmp/cm-redis-XXXXXX");
     assert_non_null(mkdtemp(f->directory));
     snprintf(f->socket, sizeof(f->socket), "%s/redis.sock", f->directory);
-    f->port = redis_fixture_free_port();
+    f->port = free_port();
     snprintf(f->url, sizeof(f->url), "redis://127.0.0.1:%u", f->port);
     spawn(f);
 }

@@ -45,6 +45,3 @@ struct redisReply *redis_fixture_command(struct redis_fixture *f, const char *fo
 void redis_fixture_do(struct redis_fixture *f, const char *format, ...);
 long long redis_fixture_integer(struct redis_fixture *f, const char *format, ...);
 const char *redis_fixture_text(struct redis_fixture *f, const char *format, ...);
-
-// A TCP port of 127.0.0.1 that nothing listens on at this moment.
-uint16_t redis_fixture_free_port(void);
