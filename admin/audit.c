@@ -34,6 +34,8 @@ void audit_write(struct buf *out, const struct audit *a)
     add_diff(entry, a->diff);
     if (a->restored != NULL)
         json_object_set(entry, "restored", (json_t *)(uintptr_t)a->restored);
+    if (a->missing > 0)
+        json_object_set_new(entry, "missing", json_integer((json_int_t)a->missing));
     doc_write(out, entry);
     json_decref(entry);
 }

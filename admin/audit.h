@@ -20,6 +20,7 @@ struct audit {
     uint64_t revision;
     const json_t *diff;     // array; may be NULL
     const json_t *restored; // entries that the store lost, and this change brings back; or NULL
+    uint64_t missing;       // writes that stay lost: the journal could not be read
 };
 
 // Appends the entry as JSON.

@@ -12,6 +12,9 @@
 //
 // Of two admins that try the first, one wins the compare-and-set; the other reads
 // again and does the second.
+//
+// Between two reads the store may become another one: empty, foreign, of a newer
+// program. Then nothing was repaired, and the journal's writes stay to be brought back.
 #include "admin/repair.h"
 
 #include <stdlib.h>
@@ -40,7 +43,10 @@ struct repair {
     size_t first; // the oldest one that is lost; journal_count = none
     size_t oldest_slot, branch_slot;
     size_t lost_count;
-    uint64_t *lost; // their changes
+    uint64_t *lost; // changes of those that can be brought back,
+    size_t missing; // and how many cannot: the disk does not give them
+    bool filled;    // the last plan was made for a store that is ours
+    enum guard_reason found;
     struct replay_branch branch;
     struct replay replay;
     size_t revisions;
@@ -156,15 +162,19 @@ static void prepare(struct repair *r, struct fetch *f)
     r->branch.unknown = fetch_list_count(f, r->branch_slot) / 3 == BRANCH_MAX;
     replay_branch_read(&r->branch, f, r->branch_slot);
     replay_fini(&r->replay);
-    r->lost_count = 0;
+    r->lost_count = r->missing = 0;
     r->lost = xrealloc(r->lost, (entries(r) - r->first + 1) * sizeof(*r->lost));
     for (size_t i = r->first; i < entries(r); i++) {
         const struct journal_entry *e = journal_at(j, i);
         if (e->state != JOURNAL_DONE)
             continue;
-        r->lost[r->lost_count++] = e->change;
-        if (!replay_add(&r->replay, j, i, r->options.keyspace))
-            LOG_ERROR("journal_not_read", LOG_U64("revision", e->revision));
+        if (replay_add(&r->replay, j, i, r->options.keyspace)) {
+            r->lost[r->lost_count++] = e->change;
+            continue;
+        }
+        r->missing++;
+        LOG_ERROR("journal_not_read", LOG_U64("revision", e->revision),
+                  LOG_CSTR("hint", "what this write changed is not brought back"));
     }
     replay_seal(&r->replay);
     replay_ask(&r->replay, f);
@@ -184,7 +194,8 @@ static void add_audit(const struct repair *r, struct write *w)
                                 .request_id = "",
                                 .revision = commit_revision(w->commit),
                                 .diff = w->diff,
-                                .restored = r->replay.audit};
+                                .restored = r->replay.audit,
+                                .missing = r->missing};
     audit_write(&entry, &audit);
     commit_audit(w->commit, buf_slice(&entry));
     buf_fini(&entry);
@@ -203,7 +214,11 @@ static enum txn_verdict fill(struct repair *r, struct fetch *f, const struct hea
         commit_begin_history(c, &origin);
     }
     bool all = replay_fill(&r->replay, &w, &r->branch);
-    bool nothing = commit_is_empty(c) && !begins;
+    // That something stays lost is a revision, too: it is on record, and what cannot be
+    // read is the newest of our writes no more, so that the search for it ends.
+    bool on_record = r->missing == 0 || r->revisions > 0;
+    bool nothing = commit_is_empty(c) && !begins && on_record;
+    r->filled = true;
     if (!nothing)
         add_audit(r, &w);
     json_decref(w.diff);
@@ -216,6 +231,8 @@ static enum txn_verdict plan(void *ctx, struct fetch *f, const struct head *head
     struct repair *r = ctx;
     struct head found;
     enum guard_reason reason = guard_judge(r->options.guard, fetch_head(f, &found), head);
+    r->filled = false;
+    r->found = reason;
     if (reason == GUARD_EMPTY || reason == GUARD_FOREIGN || reason == GUARD_NEWER_FORMAT)
         return TXN_STOP; // it is something else by now
     // A divergence was seen by a closer look than at the head.
@@ -250,7 +267,8 @@ static void committed(void *ctx, uint64_t revision)
              LOG_CSTR("actor", "cm-admin"), LOG_U64("revision", revision));
 }
 
-// What was lost is in the store again, or something newer stands for it.
+// What was lost is in the store again, or something newer stands for it. (What could not
+// be read is not: an accept reads it once more.)
 static void void_lost(const struct repair *r)
 {
     for (size_t i = 0; i < r->lost_count; i++)
@@ -263,14 +281,15 @@ static void done(void *ctx, enum txn_result result, struct slice text, struct pr
     void (*on_done)(void *) = r->options.on_done;
     void *owner = r->options.ctx;
     (void)text;
-    if (result == TXN_COMMITTED || (result == TXN_STOPPED && r->phase == FILLING)) {
-        LOG_WARN("store_repaired", LOG_U64("lost", r->lost_count),
-                 LOG_U64("restored", r->replay.restored), LOG_U64("revision", r->revision),
-                 LOG_CSTR("history", r->begun ? "new" : "same"),
+    if (r->filled && (result == TXN_COMMITTED || result == TXN_STOPPED)) {
+        LOG_WARN("store_repaired", LOG_U64("lost", r->lost_count + r->missing),
+                 LOG_U64("restored", r->replay.restored), LOG_U64("missing", r->missing),
+                 LOG_U64("revision", r->revision), LOG_CSTR("history", r->begun ? "new" : "same"),
                  LOG_U64("elapsed_ms", clock_boot_ms() - r->started_ms));
         void_lost(r);
     } else {
         LOG_WARN("store_not_repaired", LOG_I64("result", result),
+                 LOG_CSTR("found", guard_reason_name(r->found)),
                  LOG_STR("why", buf_slice(&problem->detail)));
     }
     fini(r);
