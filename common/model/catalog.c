@@ -124,11 +124,13 @@ size_t catalog_count(const struct catalog *c)
     return c->models.count;
 }
 
-void catalog_models(const struct catalog *c, struct model **out)
+size_t catalog_models(const struct catalog *c, size_t *at, size_t most, struct model **out)
 {
-    for (size_t i = 0; i < c->models.size; i++)
-        if (c->models.slots[i] != NULL)
-            *out++ = model_ref(c->models.slots[i]);
+    size_t count = 0;
+    for (; *at < c->models.size && count < most; (*at)++)
+        if (c->models.slots[*at].model != NULL)
+            out[count++] = model_ref(c->models.slots[*at].model);
+    return count;
 }
 
 static struct view *make_view(const struct catalog *c)

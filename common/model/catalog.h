@@ -26,8 +26,9 @@ bool catalog_remove(struct catalog *c, struct slice id);
 struct model *catalog_find(const struct catalog *c, struct slice id);
 // All models, also inactive ones.
 size_t catalog_count(const struct catalog *c);
-// All of them in no order, catalog_count of them, each with a reference for the caller.
-void catalog_models(const struct catalog *c, struct model **out);
+// The next of them in no order, at most `most`, each with a reference for the caller; *at
+// is 0 at the beginning, and the catalog as it was then. Returns how many; 0 at the end.
+size_t catalog_models(const struct catalog *c, size_t *at, size_t most, struct model **out);
 
 // The current view, borrowed (view_ref it to keep it): renders the pages that
 // changed since the last call, shares all others with the former view, and is

@@ -11,6 +11,13 @@
 #define uthash_free(ptr, size) free(ptr)
 #include <uthash.h>
 
+// A table that grows relinks all its records in one turn of the loop; one of this size
+// does not grow below some 20,000.
+#undef HASH_INITIAL_NUM_BUCKETS
+#undef HASH_INITIAL_NUM_BUCKETS_LOG2
+#define HASH_INITIAL_NUM_BUCKETS 8192U
+#define HASH_INITIAL_NUM_BUCKETS_LOG2 13U
+
 struct feed_copy_record {
     UT_hash_handle hh;
     struct digest digest;

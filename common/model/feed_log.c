@@ -175,8 +175,10 @@ static bool apply(struct feed *f, const struct oplog_entry *e)
             return false;
         w->begun = true;
         w->rest = e->ops;
-        if (drafts)
+        if (drafts) { // which takes its time: a turn of its own
             feed_draft_begin(f);
+            return false;
+        }
     }
     if (f->drafting && !feed_draft_is_ready(f))
         return false;

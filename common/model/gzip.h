@@ -15,8 +15,10 @@ enum { GZIP_STORED_MAX = 65535 };
 void gzip_append_header(struct buf *out);
 // text as one stored block; at most GZIP_STORED_MAX bytes.
 void gzip_append_stored(struct buf *out, struct slice text);
-// text compressed, ended by an empty stored block that aligns it to a byte.
-void gzip_append_deflated(struct buf *out, struct slice text);
+// text compressed, ended by an empty stored block that aligns it to a byte. What one key
+// gets is compressed in half the time of what all get, and is a tenth larger.
+enum gzip_for { GZIP_FOR_ALL, GZIP_FOR_ONE };
+void gzip_append_deflated(struct buf *out, struct slice text, enum gzip_for whom);
 // The end of the member: text as the last stored block, then the CRC-32 and the
 // length (modulo 2^32) of everything inflated, text included.
 void gzip_append_end(struct buf *out, struct slice text, uint32_t crc, uint64_t length);

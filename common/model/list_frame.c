@@ -41,7 +41,7 @@ static void write_gzip_opening(struct buf *out, struct slice opening)
     if (opening.len < DEFLATE_FROM)
         gzip_append_stored(out, opening);
     else
-        gzip_append_deflated(out, opening);
+        gzip_append_deflated(out, opening, GZIP_FOR_ONE);
 }
 
 static void write_gzip_closing(struct buf *out, struct slice opening, const struct list_body *body,

@@ -40,7 +40,7 @@ uint64_t model_map_hash(struct slice id)
 void model_map_fini(struct model_map *map)
 {
     for (size_t i = 0; i < map->size; i++)
-        model_unref(map->slots[i]);
+        model_unref(map->slots[i].model);
     free(map->slots);
     *map = (struct model_map){0};
 }
@@ -48,24 +48,27 @@ void model_map_fini(struct model_map *map)
 void model_map_copy(struct model_map *to, const struct model_map *from)
 {
     *to = *from;
-    to->slots = xmalloc(from->size * sizeof(struct model *));
-    for (size_t i = 0; i < from->size; i++)
-        to->slots[i] = from->slots[i] != NULL ? model_ref(from->slots[i]) : NULL;
+    to->slots = xmalloc(from->size * sizeof(*to->slots));
+    for (size_t i = 0; i < from->size; i++) {
+        to->slots[i] = from->slots[i];
+        if (to->slots[i].model != NULL)
+            (void)model_ref(to->slots[i].model);
+    }
 }
 
 bool model_map_drain(struct model_map *map, size_t most)
 {
     for (; map->size > 0 && most > 0; most--)
-        model_unref(map->slots[--map->size]);
+        model_unref(map->slots[--map->size].model);
     if (map->size > 0)
         return false;
     model_map_fini(map);
     return true;
 }
 
-static size_t home(const struct model_map *map, struct slice id)
+static size_t home(const struct model_map *map, uint64_t hash)
 {
-    return (size_t)model_map_hash(id) & (map->size - 1);
+    return (size_t)hash & (map->size - 1);
 }
 
 static size_t next(const struct model_map *map, size_t at)
@@ -74,27 +77,35 @@ static size_t next(const struct model_map *map, size_t at)
 }
 
 // Where the model of that id is, or the empty slot where it would go.
-static size_t locate(const struct model_map *map, struct slice id)
+static size_t locate(const struct model_map *map, struct slice id, uint64_t hash)
 {
-    size_t at = home(map, id);
-    while (map->slots[at] != NULL && !slice_equal(map->slots[at]->id, id))
+    size_t at = home(map, hash);
+    for (const struct model_slot *s = &map->slots[at]; s->model != NULL; s = &map->slots[at]) {
+        if (s->hash == hash && slice_equal(s->model->id, id))
+            break;
         at = next(map, at);
+    }
     return at;
 }
 
 struct model *model_map_find(const struct model_map *map, struct slice id)
 {
-    return map->size == 0 ? NULL : map->slots[locate(map, id)];
+    return map->size == 0 ? NULL : map->slots[locate(map, id, model_map_hash(id))].model;
 }
 
 static void grow(struct model_map *map)
 {
     struct model_map wide = {.count = map->count,
                              .size = map->size == 0 ? SIZE_MIN : 2 * map->size};
-    wide.slots = xcalloc(wide.size, sizeof(struct model *));
-    for (size_t i = 0; i < map->size; i++)
-        if (map->slots[i] != NULL)
-            wide.slots[locate(&wide, map->slots[i]->id)] = map->slots[i];
+    wide.slots = xcalloc(wide.size, sizeof(*wide.slots));
+    for (size_t i = 0; i < map->size; i++) {
+        if (map->slots[i].model == NULL)
+            continue;
+        size_t at = home(&wide, map->slots[i].hash);
+        while (wide.slots[at].model != NULL)
+            at = next(&wide, at);
+        wide.slots[at] = map->slots[i];
+    }
     free(map->slots);
     *map = wide;
 }
@@ -103,9 +114,10 @@ struct model *model_map_put(struct model_map *map, struct model *m)
 {
     if (2 * (map->count + 1) > map->size)
         grow(map);
-    size_t at = locate(map, m->id);
-    struct model *old = map->slots[at];
-    map->slots[at] = m;
+    uint64_t hash = model_map_hash(m->id);
+    size_t at = locate(map, m->id, hash);
+    struct model *old = map->slots[at].model;
+    map->slots[at] = (struct model_slot){.model = m, .hash = hash};
     map->count += old == NULL;
     return old;
 }
@@ -114,22 +126,22 @@ struct model *model_map_put(struct model_map *map, struct model *m)
 static void close_gap(struct model_map *map, size_t gap)
 {
     size_t mask = map->size - 1;
-    for (size_t at = next(map, gap); map->slots[at] != NULL; at = next(map, at)) {
-        size_t from_home = (at - home(map, map->slots[at]->id)) & mask;
+    for (size_t at = next(map, gap); map->slots[at].model != NULL; at = next(map, at)) {
+        size_t from_home = (at - home(map, map->slots[at].hash)) & mask;
         if (from_home >= ((at - gap) & mask)) {
             map->slots[gap] = map->slots[at];
             gap = at;
         }
     }
-    map->slots[gap] = NULL;
+    map->slots[gap].model = NULL;
 }
 
 struct model *model_map_remove(struct model_map *map, struct slice id)
 {
     if (map->size == 0)
         return NULL;
-    size_t at = locate(map, id);
-    struct model *old = map->slots[at];
+    size_t at = locate(map, id, model_map_hash(id));
+    struct model *old = map->slots[at].model;
     if (old != NULL) {
         close_gap(map, at);
         map->count--;

@@ -27,7 +27,7 @@ static struct slice pack(struct slice body)
     struct buf text = {0};
     gzip_append_stored(&text, COMMA);
     CM_ASSERT(text.len == COMMA_BLOCK_LEN);
-    gzip_append_deflated(&text, slice_skip(body, COMMA_LEN));
+    gzip_append_deflated(&text, slice_skip(body, COMMA_LEN), GZIP_FOR_ALL);
     return buf_keep(&text);
 }
 

@@ -14,7 +14,7 @@
 
 // Entries are of some 8 KB (see commit.lua), so an answer is half a megabyte at most,
 // here and in the buffers of Redis; only records of that size and more make it larger.
-enum { FEED_READ_LOG_COUNT = 64, FEED_READ_SCAN_COUNT = 64, FEED_READ_CURSOR_MAX = 20 };
+enum { FEED_READ_LOG_COUNT = 64, FEED_READ_SCAN_COUNT = 32, FEED_READ_CURSOR_MAX = 20 };
 
 // One of these at a time is under way (the feed sees to it). All members but the
 // last eight are the owner's to set; they must outlive it.

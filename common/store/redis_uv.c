@@ -28,7 +28,8 @@
 #include "common/base/buf.h"
 
 enum {
-    CHUNK = 16 * 1024,         // libuv reads up to 32 of them a turn
+    CHUNK = 16 * 1024,
+    CHUNKS_A_TURN = 8,         // libuv would read 32
     KEEP_BUFFER = 1024 * 1024, // a larger write buffer is given back after its write
     REPLY_BYTES_MAX = 256 * 1024 * 1024,
     REPLY_ELEMENTS_MAX = 4 * 1024 * 1024,
@@ -66,6 +67,7 @@ struct redis_uv {
     redisReplyObjectFunctions make, make_default;
     size_t reply_bytes, reply_elements; // of the reply that is being read
     uint64_t heard_ms;
+    unsigned full_chunks; // read in this turn
     struct buf out, writing;
     uv_write_t write;
     bool write_under_way;
@@ -207,13 +209,21 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
 {
     struct redis_uv *u = handle->data;
     (void)suggested;
-    *out = uv_buf_init(u->chunk, sizeof(u->chunk));
+    *out = uv_buf_init(u->chunk, u->full_chunks < CHUNKS_A_TURN ? sizeof(u->chunk) : 0);
+}
+
+// libuv goes on as long as the chunk is filled and there is one. Without one it lets the
+// loop turn, and comes back for the rest.
+static bool ends_turn(struct redis_uv *u, ssize_t got)
+{
+    u->full_chunks = got == CHUNK ? u->full_chunks + 1 : 0;
+    return got == UV_ENOBUFS;
 }
 
 static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *bytes)
 {
     struct redis_uv *u = stream->data;
-    if (got == 0 || u->events == NULL || u->failed)
+    if (ends_turn(u, got) || got == 0 || u->events == NULL || u->failed)
         return;
     if (got < 0) {
         fail(u, got == UV_EOF ? "closed by Redis" : uv_strerror((int)got));

@@ -38,8 +38,10 @@ static void a_large_entry_is_applied_aside(void **state)
     ask_for(6, "a=2 b=2 c=2");
     on_large_entry(6, "M a 2\nM b 2\nM c 2\n");
     expect("");
-    feed_on_turn(w->feed); // copies
+    feed_on_turn(w->feed); // the models are copied
     expect("copy");
+    feed_on_turn(w->feed); // the sums are copied
+    expect("");
     feed_on_turn(w->feed);
     expect("stage:a=2 stage:b=2");
     assert_state(FEED_CATCHUP, FEED_REASON_NONE, 5);

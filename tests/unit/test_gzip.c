@@ -28,7 +28,7 @@ static void pieces_make_one_member(void **state)
                           random() % 4 == 0);
             struct slice piece = slice_skip(buf_slice(&text), from);
             if (random() % 2)
-                gzip_append_deflated(&member, piece);
+                gzip_append_deflated(&member, piece, (enum gzip_for)(random() % 2));
             else
                 gzip_append_stored(&member, piece);
             crc = gzip_crc_join(crc, gzip_crc(piece), piece.len);
@@ -57,11 +57,11 @@ static void pieces_are_independent(void **state)
     struct buf second = {0};
     struct buf noise = {0};
     (void)state;
-    gzip_append_deflated(&first, text);
+    gzip_append_deflated(&first, text, GZIP_FOR_ALL);
     append_random(&noise, 100000, true);
     struct buf scrap = {0};
-    gzip_append_deflated(&scrap, buf_slice(&noise));
-    gzip_append_deflated(&second, text);
+    gzip_append_deflated(&scrap, buf_slice(&noise), GZIP_FOR_ONE);
+    gzip_append_deflated(&second, text, GZIP_FOR_ALL);
     assert_true(slice_equal(buf_slice(&first), buf_slice(&second)));
     assert_true(first.len < text.len);
     buf_fini(&first);
