@@ -375,12 +375,15 @@ static bool is_fine(struct redis *r, const char *step, const struct redisReply *
 }
 
 // A Sentinel may be without users, or have its own: one that wants a login and got
-// none that it knows refuses the PING.
+// none that it knows refuses the PING. An error repeats what Redis did not understand,
+// and that may be the password: only its code is safe to show.
 static void on_auth(void *ctx, const struct redisReply *reply)
 {
     struct redis *r = ctx;
-    if (r->options.role == NULL)
-        (void)is_fine(r, "AUTH", reply);
+    if (r->options.role != NULL || reply == NULL || !reply_is_error(reply))
+        return;
+    struct slice text = reply_bytes(reply), code = slice_take(&text, ' ');
+    drop(r, "AUTH: %.*s (the rest may name the password)", SLICE_FMT(code));
 }
 
 static void on_select(void *ctx, const struct redisReply *reply)

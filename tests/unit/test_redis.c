@@ -79,6 +79,25 @@ static void the_greeting_logs_in_selects_and_says_its_name(void **state)
     redis_fixture_stop(&server);
 }
 
+// Whoever does not know the command repeats its arguments.
+static void a_password_is_never_logged(void **state)
+{
+    static const char *const options[] = {"--rename-command", "AUTH", "", NULL};
+    struct redis_fixture server;
+    static struct redis_owner o;
+    char url[96];
+    redis_fixture_start(&server, options);
+    snprintf(url, sizeof(url), "redis://operator:sesame@127.0.0.1:%u", server.port);
+    redis_owner_init_patient(&o, *state, url);
+    log_capture_start();
+    redis_owner_open(&o);
+    loop_run_for(*state, 1000);
+    assert_int_equal(log_capture_stop("AUTH: ERR (the rest may name the password)"), 1);
+    assert_int_equal(o.ups, 0);
+    redis_owner_close(&o);
+    redis_fixture_stop(&server);
+}
+
 static void a_unix_socket_works(void **state)
 {
     struct redis_fixture server;
@@ -297,6 +316,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         LOOP_TEST(a_refused_port_is_tried_until_it_answers),
         LOOP_TEST(the_greeting_logs_in_selects_and_says_its_name),
+        LOOP_TEST(a_password_is_never_logged),
         LOOP_TEST(a_unix_socket_works),
         LOOP_TEST(an_unknown_host_does_not_stall_the_loop),
         LOOP_TEST(only_a_master_is_good_enough),
