@@ -69,15 +69,22 @@ static void on_timeout(uv_timer_t *timer)
     end(CM_CONTAINER_OF(timer, struct lingering, timer));
 }
 
+// The kernel may have no memory left to watch one more, or its user no right to: then
+// the client does without the courtesy.
 void linger_start(struct server *s, int fd)
 {
     struct lingering *l = xcalloc(1, sizeof(*l));
+    (void)shutdown(fd, SHUT_WR);
+    if (uv_poll_init(s->loop, &l->poll, fd) != 0) {
+        free(l);
+        close(fd);
+        server_conn_gone(s);
+        return;
+    }
     l->server = s;
     l->fd = fd;
-    (void)shutdown(fd, SHUT_WR);
     h2o_linklist_insert(&s->lingers, &l->link);
     uv_timer_init(s->loop, &l->timer);
-    CM_ASSERT(uv_poll_init(s->loop, &l->poll, fd) == 0);
     uv_poll_start(&l->poll, UV_READABLE, on_readable);
     uv_timer_start(&l->timer, on_timeout, LINGER_MS, 0);
 }

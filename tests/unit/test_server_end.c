@@ -2,6 +2,8 @@
 // Listening, limits, draining and cutting.
 #include <errno.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
@@ -161,6 +163,38 @@ static bool all_closed(void *ctx)
     return server_counters(((struct fixture *)ctx)->server)->open == 0;
 }
 
+static bool watches_are_out;
+static unsigned unwatched;
+
+// In place of the C library's. Before libuv polls a descriptor it asks whether it may,
+// and only then there is no descriptor in the event.
+int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
+{
+    if (watches_are_out && op == EPOLL_CTL_ADD && event->data.fd == -1) {
+        unwatched++;
+        errno = ENOSPC;
+        return -1;
+    }
+    return (int)syscall(SYS_epoll_ctl, epfd, op, fd, event);
+}
+
+static void test_the_end_of_what_cannot_be_watched(void **state)
+{
+    (void)state;
+    struct fixture *f = open_fixture(0);
+    struct raw_client c;
+    fixture_connect(f, &c);
+    raw_send_str(&c, "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 9999\r\n\r\n");
+    watches_are_out = true;
+    assert_int_equal(raw_read(&c, false).status, 413);
+    raw_read_end(&c);
+    loop_run_until(&f->loop, all_closed, f, 5000);
+    watches_are_out = false;
+    assert_int_equal(unwatched, 1);
+    raw_close(&c);
+    fixture_close(f);
+}
+
 static void test_max_connections(void **state)
 {
     (void)state;
@@ -262,6 +296,7 @@ int main(void)
         cmocka_unit_test(test_drain_takes_who_is_in_the_queue),
         cmocka_unit_test(test_drain_lets_an_idle_client_speak_once_more),
         cmocka_unit_test(test_cut_ends_everything),
+        cmocka_unit_test(test_the_end_of_what_cannot_be_watched),
         cmocka_unit_test(test_max_connections),
         cmocka_unit_test(test_unlisten_and_listen_again),
         cmocka_unit_test(test_bind_group_is_exclusive),
