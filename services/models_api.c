@@ -309,5 +309,8 @@ void models_api_refuse(void *ctx, struct call *c, struct reply *r)
 {
     const struct models_api *api = ctx;
     const struct error_subject subject = {SLICE_NONE, call_method(c), call_path(c)};
-    fill_error(api, c, r, r->status == 413 ? PUBLIC_TOO_LARGE : PUBLIC_BAD_REQUEST, &subject);
+    enum public_error error = r->status >= 500   ? PUBLIC_INTERNAL
+                              : r->status == 413 ? PUBLIC_TOO_LARGE
+                                                 : PUBLIC_BAD_REQUEST;
+    fill_error(api, c, r, error, &subject);
 }

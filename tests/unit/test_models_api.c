@@ -24,6 +24,7 @@ static struct {
     struct key_gate *gate;
     struct models_api api;
     struct raw_client client;
+    int refuse; // 0, or the status that the server refuses all with
 } t;
 
 static const char aliases[] = "[{\"match\":\"exact\",\"name\":\"fast\",\"target\":\"v/b\"},"
@@ -32,8 +33,14 @@ static const char aliases[] = "[{\"match\":\"exact\",\"name\":\"fast\",\"target\
 
 static void on_request(void *ctx, struct call *c)
 {
+    struct reply r = {.status = t.refuse};
     (void)ctx;
-    models_api_handle(&t.api, c);
+    if (t.refuse == 0) {
+        models_api_handle(&t.api, c);
+        return;
+    }
+    models_api_refuse(&t.api, c, &r);
+    reply_send(c, &r);
 }
 
 static void on_refuse(void *ctx, struct call *c, struct reply *r)
@@ -456,6 +463,18 @@ static void refusals_of_the_server_speak_the_dialect_too(void **state)
     assert_common(&r);
 }
 
+static void a_refusal_that_is_the_servers_fault_does_not_blame_the_request(void **state)
+{
+    (void)state;
+    t.refuse = 503;
+    struct raw_response r = ask("GET", "/v1/models", KEY);
+    assert_int_equal(r.status, 503);
+    assert_non_null(memmem(r.body.ptr, r.body.len, "\"internal_error\"", 16));
+    t.refuse = 400;
+    r = ask("GET", "/v1/models", KEY);
+    assert_non_null(memmem(r.body.ptr, r.body.len, "\"bad_request\"", 13));
+}
+
 static void a_client_that_leaves_while_it_waits(void **state)
 {
     (void)state;
@@ -506,6 +525,7 @@ int main(void)
         CASE(preflight),
         CASE(a_list_of_origins),
         CASE(refusals_of_the_server_speak_the_dialect_too),
+        CASE(a_refusal_that_is_the_servers_fault_does_not_blame_the_request),
         CASE(a_client_that_leaves_while_it_waits),
         CASE(many_wait_for_one_read),
     };
