@@ -7,12 +7,18 @@
 // confirmation wait for the tick.
 //
 //   LOCKED_OUT  another process writes this slot's diary (our predecessor, which is
-//               leaving): what happens is not noted, so it will be written anew
+//               leaving): it notes what happens, we only keep the refusals, which it
+//               may not have heard any more; then the diary is written anew
 //   APPENDING   lines go to the file
 //   REBUILDING  the cache is walked, a piece after each job, into "<name>.new"; what
 //               happens meanwhile goes to both files, so that the new one is exact
-//               when the walk ends
+//               when the walk ends. A file that is not whole gets only what makes it
+//               stricter
 //   FAILED      the disk said no: nothing is noted; after RETRY_MS it is written anew
+//
+// A diary in which a refusal is missing would give a key its rights back. So the one
+// that can no longer be written to is taken away, which works on a full disk too:
+// nothing is known then of its keys, and nobody is let through by them.
 //
 // A reload in the middle of a walk begins it anew: an entry that is written after the
 // line that makes all unverified would look as if it had been read since.
@@ -30,6 +36,7 @@ enum {
     PIECE_BYTES = 64 * 1024, // of a walk, between two jobs
     STAMP_MS = 2000,
     RETRY_MS = 5000,
+    KEPT_MAX = 1 << 20,   // of lines while locked out
     GROWTH_MIN = 1 << 20, // before it is written anew
 };
 
@@ -40,6 +47,7 @@ struct job {
     bool busy;
     // What to do, and with what; the loop leaves it alone while busy.
     bool take_lock, begin_new, install, sync;
+    bool stale; // the file that bytes are for is not whole
     struct buf bytes, new_bytes;
     int error;
 };
@@ -70,6 +78,11 @@ static bool is_noting(const struct diary_writer *d)
     return !d->closing && (d->state == APPENDING || d->state == REBUILDING);
 }
 
+static bool is_noting_refusals(const struct diary_writer *d)
+{
+    return is_noting(d) || (!d->closing && d->state == LOCKED_OUT);
+}
+
 static void start_job(struct diary_writer *d);
 
 // -- what happens to the cache ----------------------------------------------
@@ -79,6 +92,10 @@ static void noted(struct diary_writer *d, size_t from, bool urgent)
 {
     if (d->state == REBUILDING)
         buf_append_slice(&d->new_lines, slice_skip(buf_slice(&d->lines), from));
+    if (!urgent && !d->whole)
+        d->lines.len = from;
+    if (d->state == LOCKED_OUT && d->lines.len > KEPT_MAX)
+        buf_clear(&d->lines); // long ago: the predecessor has them
     d->worth_sync = true;
     d->urgent = d->urgent || urgent;
     if (urgent)
@@ -100,7 +117,7 @@ static void on_change(void *ctx, const struct secret_digest *digest, bool deny, 
 {
     struct diary_writer *d = ctx;
     size_t from = d->lines.len;
-    if (!is_noting(d))
+    if (!is_noting_refusals(d))
         return;
     key_diary_change(&d->lines, digest, deny, revision);
     noted(d, from, true);
@@ -110,7 +127,7 @@ static void on_forget(void *ctx, const struct secret_digest *digest)
 {
     struct diary_writer *d = ctx;
     size_t from = d->lines.len;
-    if (!is_noting(d))
+    if (!is_noting_refusals(d))
         return;
     key_diary_forget(&d->lines, digest);
     noted(d, from, true);
@@ -148,9 +165,21 @@ static int append(int *fd, const struct state_dir *dir, const char *name, bool f
     return *fd < 0 ? *fd : state_dir_write(*fd, buf_slice(bytes));
 }
 
+// The file that stands is left in its place, also when it is not whole; none is made.
+static int open_stale(struct diary_writer *d)
+{
+    if (d->fd < 0)
+        d->fd = state_dir_edit(d->options.dir, d->name, false);
+    return d->fd < 0 ? d->fd : lseek(d->fd, 0, SEEK_END) < 0 ? -errno : 0;
+}
+
 static int write_lines(struct diary_writer *d)
 {
-    int error = append(&d->fd, d->options.dir, d->name, false, &d->job.bytes);
+    int error = d->job.stale ? open_stale(d) : 0;
+    if (error == -ENOENT)
+        return 0;
+    if (error == 0)
+        error = append(&d->fd, d->options.dir, d->name, false, &d->job.bytes);
     if (error == 0 && d->job.sync && fdatasync(d->fd) != 0)
         error = -errno;
     return error;
@@ -185,6 +214,8 @@ static void on_work(uv_work_t *work)
         j->error = write_lines(d);
     if (j->error == 0 && (j->new_bytes.len > 0 || j->install))
         j->error = write_new(d);
+    if (j->error != 0 && d->lock_fd >= 0)
+        state_dir_remove(d->options.dir, d->name);
 }
 
 static void close_fd(int *fd)
@@ -208,7 +239,8 @@ static void fail(struct diary_writer *d)
     d->whole = d->walking = d->install_due = false;
     close_fd(&d->fd);
     close_fd(&d->new_fd);
-    forget_lines(d);
+    if (d->state == FAILED)
+        forget_lines(d);
 }
 
 static void begin_rebuild(struct diary_writer *d)
@@ -364,8 +396,9 @@ static void prepare(struct diary_writer *d)
     j->install = d->install_due;
     j->begin_new = d->begin_due;
     j->sync = d->worth_sync;
-    if (d->state == REBUILDING && !d->whole)
-        buf_clear(&d->lines); // there is no file that they would continue
+    j->stale = !d->whole;
+    if (j->take_lock)
+        return;
     move(&j->bytes, &d->lines);
     move(&j->new_bytes, &d->new_lines);
     d->size += j->bytes.len;
@@ -397,7 +430,8 @@ static void start_job(struct diary_writer *d)
 // A file that is being built holds all that is known only when the walk is over.
 static void note_now(struct diary_writer *d)
 {
-    write_now(d, &d->lines);
+    if (d->whole)
+        write_now(d, &d->lines);
     if (d->state == REBUILDING && !d->walking)
         write_now(d, &d->new_lines);
 }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What one worker keeps and the next one finds.
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -350,6 +352,46 @@ static void a_disk_that_fails_is_said_and_counted(void **state)
     kept_close();
 }
 
+static bool has_failed(void *ctx)
+{
+    return keeper_counters(kept.keeper).errors > *(uint64_t *)ctx;
+}
+
+// Every file is as large as it may be: what a full disk is to who appends.
+static struct rlimit fill_disk(void)
+{
+    struct rlimit before, full = {.rlim_cur = 0};
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    full.rlim_max = before.rlim_max;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &full), 0);
+    return before;
+}
+
+// A worker that ends now, however it ends, could not write down what it was told.
+static void a_refusal_that_cannot_be_written_gives_nothing_back(void **state)
+{
+    (void)state;
+    kept_open(0, KEPT_STORE, NULL);
+    kept_live(5, 1, 100);
+    read_key(1, "active", 4);
+    kept_await_save();
+    kept_close();
+    kept_open(0, KEPT_STORE, NULL);
+    assert_int_equal(entry_of(1)->kind, KEY_ENTRY_KNOWN);
+    kept_live(5, 1, 100);
+    uint64_t errors = keeper_counters(kept.keeper).errors;
+    struct rlimit before = fill_disk();
+    deny(1, 6);
+    loop_run_until(&kept.loop, has_failed, &errors, 10000);
+    kept_close();
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    kept_open(0, KEPT_STORE, NULL);
+    assert_null(entry_of(1));
+    assert_int_equal(kept_created(0), 100);
+    kept_close();
+}
+
 static void a_record_that_is_refused_is_kept_as_both(void **state)
 {
     (void)state;
@@ -531,6 +573,7 @@ int main(void)
         CASE(what_is_somebody_elses_is_left_alone),
         CASE(a_predecessor_that_still_writes_is_waited_for),
         CASE(a_disk_that_fails_is_said_and_counted),
+        CASE(a_refusal_that_cannot_be_written_gives_nothing_back),
         CASE(a_record_that_is_refused_is_kept_as_both),
         CASE(a_snapshot_that_crashes_its_reader_is_not_read_again),
         CASE(a_diary_makes_the_same_cache),
