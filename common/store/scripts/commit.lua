@@ -48,7 +48,7 @@ end
 for _, words in ipairs({
     {'XLEN', log}, {'XRANGE', log, '-', '+'}, {'XDEL', log, entry}, {'XADD', audit, entry, 'e', ''},
     {'SET', idem, ''}, {'HSET', head, 'rev', ''}, {'PUBLISH', bell, ''},
-    {'DEL', head}, {'SCAN', '0'},
+    wipes and {'DEL', head} or nil, wipes and {'SCAN', '0'} or nil,
 }) do
     if not is_allowed(unpack(words)) then
         return redis.error_reply('NOPERM this user may not ' .. words[1])
@@ -79,9 +79,9 @@ for i = FIRST_KEY, #KEYS do
 end
 local has_trail = not wipes or redis.call('TYPE', audit).ok == 'stream'
 if has_audit and has_trail then
-    local newest = redis.call('XREVRANGE', audit, '+', '-', 'COUNT', 1)[1]
-    if newest and tonumber(string.match(newest[1], '^%d+')) >= tonumber(revision) then
-        return redis.error_reply('ERR the audit trail is ahead of the head, at ' .. newest[1])
+    local ahead = redis.call('XRANGE', audit, entry, '+', 'COUNT', 1)[1]
+    if ahead then
+        return redis.error_reply('ERR the audit trail is ahead of the head, at ' .. ahead[1])
     end
 end
 
