@@ -57,7 +57,8 @@ static enum write_verdict show(struct write *w, enum write_verdict verdict, int 
     if (with_secret) {
         key_view_write(&w->response.body, k, w->now_s,
                        hidden ? KEY_VIEW_SECRET_HIDDEN : KEY_VIEW_SECRET, s->secret);
-        key_view_write(&w->stored_body, k, w->now_s, KEY_VIEW_SECRET_HIDDEN, NULL);
+        if (w->request->idempotency_key != NULL)
+            key_view_write(&w->stored_body, k, w->now_s, KEY_VIEW_SECRET_HIDDEN, NULL);
     } else {
         key_view_write(&w->response.body, k, w->now_s, KEY_VIEW_PLAIN, NULL);
     }

@@ -27,7 +27,7 @@
 
 #include "common/base/log.h"
 #include "common/base/state_dir.h"
-#include "common/model/secret.h"
+#include "common/model/sha256.h"
 
 enum {
     FILE_MAX = 8 << 20, // bytes; one record may be longer
@@ -164,13 +164,10 @@ static bool learn(struct journal *j, unsigned file, uint64_t at, char kind, stru
 
 static void sum_of(char kind, struct slice bytes, unsigned char out[SUM])
 {
-    struct secret_digest digest;
-    struct buf text = {.len = 0};
-    buf_append_char(&text, kind);
-    buf_append_slice(&text, bytes);
-    secret_hash(buf_slice(&text), &digest);
-    memcpy(out, digest.bytes, SUM);
-    buf_fini(&text);
+    const struct slice parts[] = {slice_make(&kind, 1), bytes};
+    unsigned char digest[SHA256_LEN];
+    sha256_parts(parts, CM_ARRAY_LEN(parts), digest);
+    memcpy(out, digest, SUM);
 }
 
 static bool read_at(int fd, uint64_t at, char *out, size_t len)

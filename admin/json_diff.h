@@ -10,7 +10,7 @@
 // inside them too, arrays and everything else as a whole. Paths start with base
 // ("" or "/models/vendor~1name"). The member named skip at the top is left out
 // (may be NULL). before or after may be NULL: then each member of the other one is
-// a remove or an add.
+// a remove or an add. Values are shared, not copied: they must not change afterwards.
 void json_diff_objects(json_t *list, const char *base, const json_t *before, const json_t *after,
                        const char *skip);
 // Appends one difference; before or after is NULL where it did not exist.

@@ -74,7 +74,7 @@ void key_write_need_targets(struct key_write *k, const json_t *aliases)
 void key_write_ask_targets(struct key_write *k, struct fetch *f)
 {
     for (size_t i = 0; i < k->target_count; i++)
-        k->targets[i].slot = fetch_model(f, slice_of(k->targets[i].model_id));
+        k->targets[i].slot = fetch_model_exists(f, slice_of(k->targets[i].model_id));
 }
 
 // Did the key have an alias to this model already?

@@ -2,7 +2,6 @@
 // Growable bytes: doubling, never shrinking, aborting when the heap is out.
 #include "common/base/buf.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,12 +61,19 @@ void buf_append_char(struct buf *b, char c)
 
 void buf_append_u64(struct buf *b, uint64_t n)
 {
-    buf_printf(b, "%" PRIu64, n);
+    char digits[20]; // of the largest number
+    size_t at = sizeof(digits);
+    do
+        digits[--at] = (char)('0' + n % 10);
+    while ((n /= 10) > 0);
+    buf_append(b, digits + at, sizeof(digits) - at);
 }
 
 void buf_append_i64(struct buf *b, int64_t n)
 {
-    buf_printf(b, "%" PRId64, n);
+    if (n < 0)
+        buf_append_char(b, '-');
+    buf_append_u64(b, n < 0 ? -(uint64_t)n : (uint64_t)n);
 }
 
 void buf_printf(struct buf *b, const char *format, ...)

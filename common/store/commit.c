@@ -303,6 +303,31 @@ void commit_restore_idem(struct commit *c, struct slice key, struct slice outcom
     add_set(c, key, outcome, COMMIT_IDEM_S);
 }
 
+static bool is_field_of(struct slice command, struct slice first, struct slice field)
+{
+    bool by_field =
+        slice_equal(command, SLICE_LIT("HSET")) || slice_equal(command, SLICE_LIT("HDEL"));
+    return field.ptr == NULL || !by_field || slice_equal(first, field);
+}
+
+bool commit_changes(const struct commit *c, struct slice key, struct slice field)
+{
+    if (slice_equal(key, slice_of(c->k->head)) || slice_equal(key, slice_of(c->k->log)) ||
+        slice_equal(key, slice_of(c->k->audit)) ||
+        (c->idem.count > 0 && slice_equal(key, words_at(&c->idem, 0))))
+        return true;
+    for (size_t i = 0, at = 0; i < c->row_keys.count; i++) {
+        uint64_t count = 0;
+        bool good = slice_parse_u64(words_at(&c->row_args, at + 1), c->row_args.count, &count);
+        CM_ASSERT(good && count > 0);
+        if (slice_equal(key, words_at(&c->row_keys, i)) &&
+            is_field_of(words_at(&c->row_args, at), words_at(&c->row_args, at + 2), field))
+            return true;
+        at += 2 + (size_t)count;
+    }
+    return false;
+}
+
 // --- sending
 
 static void add_fixed_keys(const struct commit *c, struct words *w)
@@ -384,10 +409,8 @@ static void on_reply(void *ctx, const struct redisReply *reply);
 static bool call_script(struct commit *c)
 {
     struct words fixed = {0};
-    char sha1[SCRIPT_SHA1_LEN + 1];
-    script_sha1(script_commit(), sha1);
     words_add(&fixed, c->whole ? SLICE_LIT("EVAL") : SLICE_LIT("EVALSHA"));
-    words_add(&fixed, c->whole ? script_commit() : slice_make(sha1, SCRIPT_SHA1_LEN));
+    words_add(&fixed, c->whole ? script_commit() : script_commit_sha1());
     words_add_u64(&fixed, FIXED_KEYS + c->row_keys.count);
     add_fixed_keys(c, &fixed);
     add_fixed_args(c, &fixed);

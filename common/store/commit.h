@@ -87,6 +87,8 @@ size_t commit_words(const struct commit *c);   // of the command so far, against
 size_t commit_documents(const struct commit *c);
 size_t commit_revocations(const struct commit *c);
 bool commit_is_empty(const struct commit *c); // no model, key or document operation
+// Does it write to that key (of a hash: to that field, unless its ptr is NULL)?
+bool commit_changes(const struct commit *c, struct slice key, struct slice field);
 
 // log_keep, log_keep_bytes bound the log (reached in steps of 16 entries a write;
 // the newest entry always stays); the audit trail keeps about log_keep entries.

@@ -21,6 +21,7 @@ enum { START = 8, WORDS_MAX = 8 };
 
 enum slot_kind {
     SLOT_VALUE,      // a string or nil
+    SLOT_EXISTS,     // 1 or 0
     SLOT_LIST,       // an array of strings
     SLOT_LOG_CHANGE, // an XRANGE: field c of its first entry
     SLOT_LOG,        // an XRANGE: revision, change and operations of each entry or part
@@ -93,15 +94,21 @@ static size_t ask1(struct fetch *f, enum slot_kind kind, const char *command, co
     return ask(f, kind, CM_ARRAY_LEN(argv), argv);
 }
 
-static size_t ask2(struct fetch *f, const char *command, const char *key, struct slice arg)
+static size_t ask2(struct fetch *f, enum slot_kind kind, const char *command, const char *key,
+                   struct slice arg)
 {
     struct slice argv[] = {slice_of(command), slice_of(key), arg};
-    return ask(f, SLOT_VALUE, CM_ARRAY_LEN(argv), argv);
+    return ask(f, kind, CM_ARRAY_LEN(argv), argv);
 }
 
 size_t fetch_model(struct fetch *f, struct slice id)
 {
-    return ask2(f, "HGET", f->k->models, id);
+    return ask2(f, SLOT_VALUE, "HGET", f->k->models, id);
+}
+
+size_t fetch_model_exists(struct fetch *f, struct slice id)
+{
+    return ask2(f, SLOT_EXISTS, "HEXISTS", f->k->models, id);
 }
 
 size_t fetch_all_models(struct fetch *f)
@@ -111,7 +118,7 @@ size_t fetch_all_models(struct fetch *f)
 
 size_t fetch_key_document(struct fetch *f, struct slice key_id)
 {
-    return ask2(f, "HGET", f->k->keys, key_id);
+    return ask2(f, SLOT_VALUE, "HGET", f->k->keys, key_id);
 }
 
 size_t fetch_gone_document(struct fetch *f, struct slice key_id)
@@ -250,6 +257,20 @@ size_t fetch_key_count(struct fetch *f)
     return ask1(f, SLOT_COUNT, "HLEN", f->k->keys);
 }
 
+bool fetch_is_changed_by(const struct fetch *f, const struct commit *c)
+{
+    for (size_t i = 0; i < f->count; i++) {
+        const struct slot *s = &f->slots[i];
+        struct slice command = words_at(&f->asked, s->asked);
+        bool by_field =
+            slice_equal(command, SLICE_LIT("HGET")) || slice_equal(command, SLICE_LIT("HEXISTS"));
+        struct slice field = by_field ? words_at(&f->asked, s->asked + 2) : SLICE_NONE;
+        if (commit_changes(c, words_at(&f->asked, s->asked + 1), field))
+            return true;
+    }
+    return false;
+}
+
 // --- answers
 
 static void finish(struct fetch *f)
@@ -358,6 +379,13 @@ static void take_entries(struct slot *s, const struct redisReply *entries)
     }
 }
 
+static void take_existence(struct slot *s, const struct redisReply *reply)
+{
+    int64_t n;
+    if (reply_integer(reply, &n) && n == 1)
+        add_found(s, SLICE_LIT("1"));
+}
+
 static void take_count(struct slot *s, const struct redisReply *reply)
 {
     char text[24];
@@ -392,6 +420,8 @@ static void on_slot(void *ctx, const struct redisReply *reply)
             add_found(s, reply_bytes(reply_at(reply, i)));
         if (s->kind == SLOT_LOG_CHANGE)
             take_change(s, reply);
+        if (s->kind == SLOT_EXISTS)
+            take_existence(s, reply);
         if (s->kind == SLOT_COUNT)
             take_count(s, reply);
     }

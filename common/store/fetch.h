@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "common/model/head.h"
+#include "common/store/commit.h"
 #include "common/store/keyspace.h"
 #include "common/store/redis.h"
 
@@ -18,8 +19,9 @@ CM_MUST_CHECK struct fetch *fetch_create(struct redis *r, const struct keyspace 
 void fetch_destroy(struct fetch *f);
 
 // Each returns the slot of its result.
-size_t fetch_model(struct fetch *f, struct slice id); // record or none
-size_t fetch_all_models(struct fetch *f);             // list: id, record, id, record, ...
+size_t fetch_model(struct fetch *f, struct slice id);        // record or none
+size_t fetch_model_exists(struct fetch *f, struct slice id); // "1" or none
+size_t fetch_all_models(struct fetch *f);                    // list: id, record, id, record, ...
 size_t fetch_key_document(struct fetch *f, struct slice key_id);  // admin document or none
 size_t fetch_gone_document(struct fetch *f, struct slice key_id); // of a revoked key, or none
 // Up to count key ids, ascending after `after` (or descending before `before`
@@ -48,6 +50,9 @@ size_t fetch_newest_audit(struct fetch *f);
 // such right, something else lives there).
 size_t fetch_model_count(struct fetch *f);
 size_t fetch_key_count(struct fetch *f);
+
+// Would c write to anything that was asked for? (Perhaps yes where it would not.)
+bool fetch_is_changed_by(const struct fetch *f, const struct commit *c);
 
 // ok false: Redis did not answer, or not all of it, or refused a part (logged), or
 // the connection has no room for so many commands; results are empty then. on_done
