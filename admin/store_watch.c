@@ -258,23 +258,45 @@ static void repair(struct store_watch *w)
                                           .ctx = w});
 }
 
-// What became of writes that nobody heard of again. One that is not in the log
-// can still come while the head is the one that it was planned on.
+static const struct journal_entry *entry_of(const struct journal *j, uint64_t change)
+{
+    for (size_t i = journal_count(j); i-- > 0;)
+        if (journal_at(j, i)->change == change)
+            return journal_at(j, i);
+    return NULL;
+}
+
+// Can it still come? The head is the one that it was planned on, or one that it was
+// planned on can still come.
+static bool may_come(const struct store_watch *w, const struct head *head,
+                     const struct journal_entry *e)
+{
+    bool follows = head->change == e->previous;
+    for (size_t i = 0; i < w->intent_count && !follows; i++)
+        follows = w->intents[i] == e->previous;
+    return follows && head->revision < e->revision;
+}
+
+// What became of writes that nobody heard of again, oldest first. Those that can
+// still come stay in the list.
 static void settle_intents(struct store_watch *w, const struct head *head)
 {
+    struct journal *j = w->options.journal;
+    size_t left = 0;
     for (size_t i = 0; i < w->intent_count; i++) {
         char hex[HEAD_ID_HEX_LEN + 1];
+        uint64_t change = w->intents[i];
         struct slice there = fetch_result(w->fetch, w->intent_slots[i]);
-        head_id_hex(w->intents[i], hex);
-        bool done = slice_equal(there, slice_of(hex));
-        bool passed = there.ptr != NULL;
-        for (size_t n = 0; n < journal_count(w->options.journal) && !done && !passed; n++) {
-            const struct journal_entry *e = journal_at(w->options.journal, n);
-            passed = e->change == w->intents[i] &&
-                     (head->revision >= e->revision || head->change != e->previous);
-        }
-        if (done || passed)
-            journal_settle(w->options.journal, w->intents[i], done ? JOURNAL_DONE : JOURNAL_VOID);
+        const struct journal_entry *e = entry_of(j, change);
+        head_id_hex(change, hex);
+        w->intents[i] = 0;
+        if (e == NULL)
+            continue;
+        if (there.ptr == NULL && may_come(w, head, e))
+            w->intents[left++] = change;
+        else
+            journal_settle(j, change,
+                           slice_equal(there, slice_of(hex)) ? JOURNAL_DONE : JOURNAL_VOID);
     }
 }
 
@@ -413,7 +435,7 @@ static void ask_intents(struct store_watch *w)
     w->intent_count = 0;
     for (size_t i = 0; i < journal_count(j) && w->intent_count < INTENTS_MAX; i++) {
         const struct journal_entry *e = journal_at(j, i);
-        if (e->state != JOURNAL_INTENDED || e->change == txn_queue_pending(w->options.txns))
+        if (e->state != JOURNAL_INTENDED || txn_queue_is_pending(w->options.txns, e->change))
             continue;
         w->intents[w->intent_count] = e->change;
         w->intent_slots[w->intent_count++] = fetch_log_change(w->fetch, e->revision);

@@ -2,16 +2,27 @@
 // The happy path: fetch (head first), plan, commit; the commit compares and sets
 // on the head that the plan was made from, so a plan is right or void.
 //
-//   READING --plan--> COMMITTING --OK--> done, or READING for the rest
-//      ^                  |  |
-//      +---- conflict ----+  +-- no answer --> LOOKING
+//   WAITING --ask--> READING --answer--> READ --plan--> COMMITTING --OK--> done, or
+//      ^                                  |                |  |            WAITING for
+//      +--- conflict, or no place in it --+----------------+  |            the rest
+//                                                             +-- no answer --> LOOKING
 //
-// The next in the queue asks right behind a commit: Redis answers in order, so what
-// it gets is as new as if it had waited for that answer, and a write costs one round
-// trip instead of two. Should its answers come before its turn (the commit was not
-// made), they are dropped, and it asks anew.
+// They go in rounds, so that the way to Redis and back is paid once a round and not
+// once a write. All who wait are asked for together. When the last answer is there,
+// the first is planned on the head that was read, the next on the head that the
+// first one makes, and so on: a row of commits in one go, a revision each. Who
+// rides along must have read that same head, and nothing that a commit before it
+// writes to: so it read what it would have read behind them. Should one of the
+// row not be made, those behind it cannot be either: their head never comes to be.
+// Whoever finds no place in the round (it read what is being changed, wants no
+// commit or more than one, is large) is planned in a later one, alone at its head.
 //
-// LOOKING settles what a lost answer means. When Redis is back, the log tells:
+// The next round asks right behind the commits: Redis answers in order, so what it
+// gets is as new as if it had waited for their answers. If one of them is not made,
+// what was read behind them is dropped.
+//
+// LOOKING settles what a lost answer means, the oldest commit first. When Redis is
+// back, the log tells:
 //   - our change at our revision: it was done;
 //   - another change there: it can never be done any more; plan again;
 //   - neither, the head is still the one that was planned on: send the very same
@@ -25,12 +36,20 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/store/later.h"
 
-// AHEAD_MAX: so many in a row read ahead, then one does not. Who reads ahead commits
-// after one round trip, another admin after two: that one would never get its turn.
-enum { ATTEMPTS_MAX = 256, READS_MAX = 32, RESOLVE_MS = 3000, AHEAD_MAX = 3 };
+enum {
+    ATTEMPTS_MAX = 256,
+    READS_MAX = 32,
+    RESOLVE_MS = 3000,
+    // So many rounds in a row read ahead, then one does not. Who reads ahead commits
+    // after one way to Redis, another admin after two: that one would never get its turn.
+    AHEAD_MAX = 3,
+    ROUND_MAX = 16,    // commits in a round,
+    RIDER_WORDS = 1024 // each no longer than this, but the last
+};
 
-enum txn_state { TXN_READING, TXN_COMMITTING, TXN_LOOKING };
+enum txn_state { TXN_WAITING, TXN_READING, TXN_READ, TXN_COMMITTING, TXN_LOOKING };
 
 struct txn {
     struct txn *next;
@@ -41,7 +60,8 @@ struct txn {
     unsigned conflicts, reads;
     struct fetch *fetch;
     struct commit *commit; // from the first plan on
-    struct head base;      // what it was made from
+    struct head base;      // what was read; what the commit was made from
+    bool fit;              // the store may be written; else problem says why not
     bool more;             // the commit is not the last one
     bool intended;         // the commit is in the journal, without an outcome
     struct problem problem;
@@ -53,8 +73,12 @@ struct txn {
 
 struct txn_queue {
     struct txn_queue_options options;
-    struct txn *first, **last; // first is the one that runs
-    unsigned ahead;            // transactions in a row that read ahead
+    struct txn *first, **last;
+    size_t reading, in_flight; // fetches, commits without an outcome
+    bool turning;              // the round's next step is due
+    bool spoiled;              // a commit of this round was not made, or may not have been
+    bool behind;               // somebody has asked behind this round's commits
+    unsigned ahead;            // rounds in a row that did
 };
 
 struct txn_queue *txn_queue_create(const struct txn_queue_options *options)
@@ -69,7 +93,7 @@ void txn_queue_destroy(struct txn_queue *q)
 {
     if (q == NULL)
         return;
-    CM_ASSERT(q->first == NULL);
+    CM_ASSERT(q->first == NULL && !q->turning);
     free(q);
 }
 
@@ -78,14 +102,28 @@ bool txn_queue_idle(const struct txn_queue *q)
     return q->first == NULL;
 }
 
-uint64_t txn_queue_pending(const struct txn_queue *q)
+bool txn_queue_is_pending(const struct txn_queue *q, uint64_t change)
 {
-    return q->first != NULL && q->first->intended ? commit_change(q->first->commit) : 0;
+    for (const struct txn *t = q->first; t != NULL; t = t->next)
+        if (t->intended && commit_change(t->commit) == change)
+            return true;
+    return false;
 }
 
-static void read_store(struct txn *t);
-static void ask_store(struct txn *t);
-static void send_commit(struct txn *t);
+static void on_turn(void *ctx);
+
+// What is next is decided when all that Redis has answered by now is heard.
+static void take_turn(struct txn_queue *q)
+{
+    if (q->turning || q->reading > 0 || q->in_flight > 0)
+        return;
+    if (q->first == NULL) {
+        q->spoiled = false;
+        return;
+    }
+    q->turning = true;
+    later_run(redis_loop(q->options.redis), on_turn, q);
+}
 
 static void drop_fetch(struct txn *t)
 {
@@ -101,22 +139,43 @@ static void drop_commit(struct txn *t)
     t->commit = NULL;
 }
 
+static void settle_intent(struct txn *t, enum journal_state state)
+{
+    if (t->intended)
+        journal_settle(t->queue->options.journal, commit_change(t->commit), state);
+    t->intended = false;
+}
+
+static bool is_in_flight(const struct txn *t)
+{
+    return t->state == TXN_COMMITTING || t->state == TXN_LOOKING;
+}
+
+// The commit has its outcome, or will not get one any more.
+static void land(struct txn *t, enum txn_state state)
+{
+    CM_ASSERT(is_in_flight(t));
+    t->state = state;
+    t->queue->in_flight--;
+}
+
 // Takes t off the queue before its owner hears of it, so that what the owner
 // starts now stands behind what waits already.
 static void finish(struct txn *t, enum txn_result result, struct slice text)
 {
     struct txn_queue *q = t->queue;
-    CM_ASSERT(q->first == t);
-    q->first = t->next;
-    if (q->first == NULL)
-        q->last = &q->first;
+    struct txn **at = &q->first;
+    CM_ASSERT(t->state == TXN_READ || t->state == TXN_WAITING);
+    while (*at != t)
+        at = &(*at)->next;
+    *at = t->next;
+    if (q->last == &t->next)
+        q->last = at;
     t->hooks->done(t->ctx, result, text, &t->problem);
     drop_fetch(t);
     drop_commit(t);
     problem_fini(&t->problem);
     free(t);
-    if (q->first != NULL && q->first->fetch == NULL)
-        read_store(q->first);
 }
 
 static void fail(struct txn *t, const char *why)
@@ -125,31 +184,71 @@ static void fail(struct txn *t, const char *why)
     finish(t, TXN_FAILED, SLICE_NONE);
 }
 
-static void act_on_plan(struct txn *t, enum txn_verdict verdict);
+// --- reading
 
+// What was read is judged at once: later, more may be known than this answer knows.
 static void on_read(void *ctx, bool ok)
 {
     struct txn *t = ctx;
+    struct txn_queue *q = t->queue;
     struct head head = {.format = 0};
     enum head_status status = ok ? fetch_head(t->fetch, &head) : HEAD_ABSENT;
-    if (t->queue->first != t) { // it read ahead, and the one before it is not done
-        drop_fetch(t);
-        return;
-    }
-    if (t->hooks->unguarded && !ok) {
-        fail(t, "Redis does not answer, or holds something else where our records belong.");
-        return;
-    }
-    if (!t->hooks->unguarded &&
-        !guard_write(t->queue->options.guard, ok, status, &head, &t->problem)) {
-        finish(t, TXN_FAILED, SLICE_NONE);
-        return;
-    }
-    drop_commit(t);
+    t->state = TXN_READ;
     t->base = head;
-    t->commit = commit_create(t->queue->options.keyspace, &head);
-    act_on_plan(t, t->hooks->plan(t->ctx, t->fetch, &head, t->commit));
+    if (!t->hooks->unguarded)
+        t->fit = guard_write(q->options.guard, ok, status, &head, &t->problem);
+    else if (!(t->fit = ok))
+        problem_set(&t->problem, PROBLEM_STORE_UNAVAILABLE,
+                    "Redis does not answer, or holds something else where our records belong.");
+    q->reading--;
+    take_turn(q);
 }
+
+static void read_store(struct txn *t)
+{
+    t->state = TXN_READING;
+    t->queue->reading++;
+    fetch_send(t->fetch, on_read, t);
+}
+
+static void ask_store(struct txn *t)
+{
+    drop_fetch(t);
+    problem_fini(&t->problem);
+    t->fetch = fetch_create(t->queue->options.redis, t->queue->options.keyspace);
+    t->hooks->ask(t->ctx, t->fetch);
+    read_store(t);
+}
+
+static bool may_ask(const struct txn_queue *q)
+{
+    const struct txn *t = q->first;
+    if (t == NULL || q->turning || q->spoiled)
+        return false;
+    if (q->in_flight == 0)
+        return t->state != TXN_READ; // else the round is about to be planned
+    return q->ahead < AHEAD_MAX && !t->more && !t->hooks->unguarded;
+}
+
+// A round of those who wait; who is not guarded only when nobody is before it. (A
+// repair has to see the journal as well, as the commits leave it.)
+static void ask_waiting(struct txn_queue *q)
+{
+    size_t round = 0;
+    if (!may_ask(q))
+        return;
+    for (struct txn *t = q->first; t != NULL && round < ROUND_MAX; t = t->next) {
+        if (t->hooks->unguarded && t != q->first)
+            return;
+        round += !is_in_flight(t);
+        if (t->state != TXN_WAITING)
+            continue;
+        q->behind |= q->in_flight > 0;
+        ask_store(t);
+    }
+}
+
+// --- planning
 
 // On disk before the script leaves.
 static bool intend(struct txn *t)
@@ -168,71 +267,132 @@ static bool intend(struct txn *t)
     return t->intended;
 }
 
-static void settle_intent(struct txn *t, enum journal_state state)
+static enum txn_verdict plan(struct txn *t)
 {
-    if (t->intended)
-        journal_settle(t->queue->options.journal, commit_change(t->commit), state);
-    t->intended = false;
+    drop_commit(t);
+    t->commit = commit_create(t->queue->options.keyspace, &t->base);
+    return t->hooks->plan(t->ctx, t->fetch, &t->base, t->commit);
 }
 
-static void act_on_plan(struct txn *t, enum txn_verdict verdict)
+// True when its commit is to be sent.
+static bool plan_first(struct txn *t)
 {
-    switch (verdict) {
+    if (!t->fit) {
+        finish(t, TXN_FAILED, SLICE_NONE);
+        return false;
+    }
+    switch (plan(t)) {
     case TXN_STOP:
         finish(t, TXN_STOPPED, SLICE_NONE);
-        return;
+        return false;
     case TXN_READ_MORE:
         if (++t->reads > READS_MAX)
             fail(t, "The store changes faster than it can be read.");
         else
-            fetch_send(t->fetch, on_read, t);
-        return;
+            read_store(t);
+        return false;
     case TXN_COMMIT:
+        t->more = false;
+        break;
     case TXN_COMMIT_MORE:
-        t->more = verdict == TXN_COMMIT_MORE;
-        if (intend(t))
-            send_commit(t);
-        else
-            fail(t, "The journal cannot be written, so nothing is.");
-        return;
+        t->more = true;
+        break;
     }
+    if (!intend(t)) {
+        fail(t, "The journal cannot be written, so nothing is.");
+        return false;
+    }
+    t->state = TXN_COMMITTING;
+    return true;
 }
 
-// A new attempt with a new fetch.
-static void read_store(struct txn *t)
+static bool is_same(const struct head *a, const struct head *b)
 {
-    drop_fetch(t);
-    t->queue->ahead = 0;
-    ask_store(t);
+    return a->epoch == b->epoch && a->revision == b->revision && a->change == b->change;
 }
 
-// t's commit is on its way, and nothing more will be asked for t: the next one's turn.
-// (A repair has to see the journal as well, as the commit leaves it.)
-static void read_behind(struct txn *t)
+// Would it have read the same behind the commits from first on?
+static bool reads_the_same(const struct txn *first, const struct txn *t)
 {
-    struct txn *next = t->state == TXN_COMMITTING && !t->more ? t->next : NULL;
-    if (next == NULL || next->fetch != NULL || next->hooks->unguarded ||
-        t->queue->ahead >= AHEAD_MAX)
+    if (!t->fit || !is_same(&t->base, &first->base))
+        return false;
+    for (const struct txn *before = first; before != t; before = before->next)
+        if (fetch_is_changed_by(t->fetch, before->commit))
+            return false;
+    return true;
+}
+
+// Behind the row that ends with last.
+static bool plan_rider(const struct txn *first, const struct txn *last, struct txn *t)
+{
+    if (t->state != TXN_READ || !reads_the_same(first, t) ||
+        commit_words(last->commit) > RIDER_WORDS || last->more)
+        return false;
+    t->base = commit_head(last->commit);
+    t->more = false;
+    if (plan(t) != TXN_COMMIT || !intend(t))
+        return false;
+    t->state = TXN_COMMITTING;
+    return true;
+}
+
+static void on_commit(void *ctx, enum commit_status status, struct slice outcome);
+
+static void send_commit(struct txn *t)
+{
+    const struct txn_queue_options *o = &t->queue->options;
+    t->state = TXN_COMMITTING;
+    commit_send(t->commit, o->redis, o->log_keep, o->log_keep_bytes, on_commit, t);
+}
+
+// The first who commits, and all that can ride along.
+static void send_round(struct txn_queue *q)
+{
+    CM_ASSERT(q->in_flight == 0);
+    while (q->first != NULL && q->first->state == TXN_READ && !plan_first(q->first))
+        continue;
+    struct txn *t = q->first, *last = t;
+    if (t == NULL || t->state != TXN_COMMITTING)
         return;
-    t->queue->ahead++;
-    ask_store(next);
+    for (q->in_flight = 1; q->in_flight < ROUND_MAX && last->next != NULL; q->in_flight++) {
+        if (!plan_rider(t, last, last->next))
+            break;
+        last = last->next;
+    }
+    for (size_t i = 0; i < q->in_flight; i++, t = t->next)
+        send_commit(t);
 }
 
-static void ask_store(struct txn *t)
+// They read before the commits that are sent now, or behind one that was not made.
+static void drop_reads(struct txn_queue *q)
 {
-    t->state = TXN_READING;
-    t->fetch = fetch_create(t->queue->options.redis, t->queue->options.keyspace);
-    t->hooks->ask(t->ctx, t->fetch);
-    fetch_send(t->fetch, on_read, t);
+    for (struct txn *t = q->first; t != NULL; t = t->next)
+        if (t->state == TXN_READ)
+            t->state = TXN_WAITING;
 }
+
+static void on_turn(void *ctx)
+{
+    struct txn_queue *q = ctx;
+    q->turning = false;
+    q->ahead = q->behind && !q->spoiled ? q->ahead + 1 : 0;
+    q->behind = false;
+    if (!q->spoiled)
+        send_round(q);
+    q->spoiled = false;
+    if (q->reading == 0)
+        drop_reads(q);
+    ask_waiting(q);
+}
+
+// --- outcomes
 
 static void conflict(struct txn *t)
 {
     settle_intent(t, JOURNAL_VOID);
+    land(t, TXN_WAITING);
     if (++t->conflicts >= ATTEMPTS_MAX)
         fail(t, "Other writers were faster each time.");
-    else
-        read_store(t);
 }
 
 // What it made is known here from now on, whatever Redis says later.
@@ -253,66 +413,64 @@ static void succeed(struct txn *t)
     t->hooks->committed(t->ctx, commit_revision(t->commit));
     t->conflicts = 0;
     t->reads = 0;
-    if (t->more)
-        read_store(t);
-    else
+    land(t, TXN_WAITING);
+    if (!t->more)
         finish(t, TXN_COMMITTED, SLICE_NONE);
 }
 
-static void on_commit(void *ctx, enum commit_status status, struct slice outcome)
+// Not made, and it will not be.
+static void end(struct txn *t, enum txn_result result, struct slice text)
 {
-    struct txn *t = ctx;
+    settle_intent(t, JOURNAL_VOID);
+    land(t, TXN_WAITING);
+    finish(t, result, text);
+}
+
+static void refuse(struct txn *t, const char *why, struct slice words)
+{
+    problem_set(&t->problem, PROBLEM_STORE_UNAVAILABLE, "%s%.*s", why, SLICE_FMT(words));
+    end(t, TXN_FAILED, SLICE_NONE);
+}
+
+static void take_outcome(struct txn *t, enum commit_status status, struct slice outcome)
+{
     switch (status) {
     case COMMIT_OK:
         succeed(t);
         return;
     case COMMIT_CONFLICT:
-        if (t->deadline_ms != 0)
-            t->state = TXN_LOOKING; // an earlier sending of this commit may have won
-        else
-            conflict(t);
+        conflict(t);
         return;
     case COMMIT_REPLAY:
-        if (t->deadline_ms != 0) {
-            t->state = TXN_LOOKING; // the outcome may be our own
-            return;
-        }
-        settle_intent(t, JOURNAL_VOID);
-        finish(t, TXN_REPLAYED, outcome);
+        end(t, TXN_REPLAYED, outcome);
         return;
     case COMMIT_REFUSED:
-        LOG_ERROR("commit_refused", LOG_STR("redis", outcome));
-        if (t->deadline_ms != 0) {
-            t->state = TXN_LOOKING;
-            return;
-        }
-        problem_set(&t->problem, PROBLEM_STORE_UNAVAILABLE, "Redis refused the write: %.*s",
-                    SLICE_FMT(outcome));
-        settle_intent(t, JOURNAL_VOID);
-        finish(t, TXN_FAILED, SLICE_NONE);
+        refuse(t, "Redis refused the write: ", outcome);
         return;
     case COMMIT_UNAVAILABLE:
-        if (t->deadline_ms != 0) {
-            t->state = TXN_LOOKING;
-            return;
-        }
-        settle_intent(t, JOURNAL_VOID);
-        fail(t, "Redis went away.");
+        refuse(t, "Redis went away.", SLICE_NONE);
         return;
     case COMMIT_UNKNOWN:
-        if (t->deadline_ms == 0)
-            t->deadline_ms = clock_boot_ms() + RESOLVE_MS;
+        t->deadline_ms = clock_boot_ms() + RESOLVE_MS;
         t->state = TXN_LOOKING;
         return;
     }
 }
 
-static void send_commit(struct txn *t)
+static void on_commit(void *ctx, enum commit_status status, struct slice outcome)
 {
-    const struct txn_queue_options *o = &t->queue->options;
-    t->state = TXN_COMMITTING;
-    commit_send(t->commit, o->redis, o->log_keep, o->log_keep_bytes, on_commit, t);
-    read_behind(t);
+    struct txn *t = ctx;
+    struct txn_queue *q = t->queue;
+    q->spoiled |= status != COMMIT_OK;
+    if (status == COMMIT_REFUSED)
+        LOG_ERROR("commit_refused", LOG_STR("redis", outcome));
+    // Its answer was lost once: only "OK" says anything then, because an earlier
+    // sending of this commit may have won, and an outcome may be our own.
+    if (t->deadline_ms != 0 && status != COMMIT_OK)
+        t->state = TXN_LOOKING;
+    else
+        take_outcome(t, status, outcome);
+    take_turn(q);
 }
 
 // What the log says about our change; see the essay above.
@@ -339,11 +497,13 @@ static void settle(struct txn *t, enum head_status status, const struct head *he
 static void on_look(void *ctx, bool ok)
 {
     struct txn *t = ctx;
+    struct txn_queue *q = t->queue;
     struct head head = {.epoch = 0};
     enum head_status status = ok ? fetch_head(t->fetch, &head) : HEAD_GARBLED;
     t->looking = false;
     if (ok && (status == HEAD_OK || (status == HEAD_ABSENT && t->base.epoch == 0)))
         settle(t, status, &head);
+    take_turn(q);
 }
 
 static void look(struct txn *t)
@@ -355,18 +515,33 @@ static void look(struct txn *t)
     fetch_send(t->fetch, on_look, t);
 }
 
-void txn_queue_tick(struct txn_queue *q, uint64_t now_ms)
+// The oldest commit without an outcome: those behind it stand on it.
+static struct txn *oldest_in_flight(const struct txn_queue *q)
 {
     struct txn *t = q->first;
-    if (t == NULL || t->state != TXN_LOOKING || t->looking)
-        return;
-    if (now_ms >= t->deadline_ms) {
-        LOG_ERROR("commit_unresolved", LOG_U64("revision", commit_revision(t->commit)));
-        t->intended = false; // stays so in the journal, until the log tells
-        finish(t, TXN_UNRESOLVED, SLICE_NONE);
-    } else if (redis_is_up(q->options.redis)) {
-        look(t);
+    while (t != NULL && !is_in_flight(t))
+        t = t->next;
+    return t;
+}
+
+static void give_up(struct txn *t)
+{
+    LOG_ERROR("commit_unresolved", LOG_U64("revision", commit_revision(t->commit)));
+    t->intended = false; // stays so in the journal, until the log tells
+    land(t, TXN_WAITING);
+    finish(t, TXN_UNRESOLVED, SLICE_NONE);
+}
+
+void txn_queue_tick(struct txn_queue *q, uint64_t now_ms)
+{
+    struct txn *t = oldest_in_flight(q);
+    while (t != NULL && t->state == TXN_LOOKING && !t->looking && now_ms >= t->deadline_ms) {
+        give_up(t);
+        t = oldest_in_flight(q);
+        take_turn(q);
     }
+    if (t != NULL && t->state == TXN_LOOKING && !t->looking && redis_is_up(q->options.redis))
+        look(t);
 }
 
 void txn_start(struct txn_queue *q, const struct txn_hooks *hooks, void *ctx)
@@ -375,8 +550,5 @@ void txn_start(struct txn_queue *q, const struct txn_hooks *hooks, void *ctx)
     *t = (struct txn){.queue = q, .hooks = hooks, .ctx = ctx};
     *q->last = t;
     q->last = &t->next;
-    if (q->first == t)
-        read_store(t);
-    else if (q->first->next == t)
-        read_behind(q->first);
+    ask_waiting(q);
 }

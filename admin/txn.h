@@ -33,8 +33,8 @@ struct txn_hooks {
     bool unguarded;
     // Adds what the plan needs to know. Called for every attempt, with a new fetch.
     void (*ask)(void *ctx, struct fetch *f);
-    // Judges what was read and fills c. Called once per read; everything that it
-    // made before is void.
+    // Judges what was read and fills c, to be made from head. Called once per read;
+    // everything that it made before is void.
     enum txn_verdict (*plan)(void *ctx, struct fetch *f, const struct head *head, struct commit *c);
     // A commit is done. Called for each, before done.
     void (*committed)(void *ctx, uint64_t revision);
@@ -55,11 +55,11 @@ struct txn_queue_options {
 
 CM_MUST_CHECK struct txn_queue *txn_queue_create(const struct txn_queue_options *options);
 void txn_queue_destroy(struct txn_queue *q); // when it is idle
-// One transaction runs at a time, first come, first served: writes of this process
-// never meet each other.
+// First come, first served; those that do not touch each other's objects go to Redis
+// together. Writes of this process never meet each other.
 void txn_start(struct txn_queue *q, const struct txn_hooks *hooks, void *ctx);
 // Drives what waits for Redis to come back; call it at least every 100 ms.
 void txn_queue_tick(struct txn_queue *q, uint64_t now_ms);
 bool txn_queue_idle(const struct txn_queue *q);
-// The change that was sent, or is about to be, and has no outcome yet; 0 = none.
-uint64_t txn_queue_pending(const struct txn_queue *q);
+// Was this change sent, or is it about to be, and has no outcome yet?
+bool txn_queue_is_pending(const struct txn_queue *q, uint64_t change);
