@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/base/log.h"
+#include "common/store/later.h"
 
 struct waiter {
     struct waiter *next;
@@ -53,7 +54,7 @@ static void on_work(uv_work_t *work)
         s->error = errno;
 }
 
-static void run(struct journal_sync *s);
+static void run(void *ctx);
 
 static void tell(struct waiter *w)
 {
@@ -76,16 +77,16 @@ static void on_worked(uv_work_t *work, int status)
         LOG_ERROR("journal_not_synced", LOG_CSTR("why", strerror(s->error)));
         journal_sync_failed(s->journal);
     }
-    s->running = false;
     s->served = NULL;
-    if (s->first != NULL)
+    s->running = s->first != NULL;
+    if (s->running)
         run(s);
     tell(served);
 }
 
-static void run(struct journal_sync *s)
+static void run(void *ctx)
 {
-    s->running = true;
+    struct journal_sync *s = ctx;
     s->served = s->first;
     s->first = NULL;
     s->last = &s->first;
@@ -101,6 +102,8 @@ void journal_sync_wait(struct journal_sync *s, void (*on_synced)(void *ctx), voi
     w->ctx = ctx;
     *s->last = w;
     s->last = &w->next;
-    if (!s->running)
-        run(s);
+    if (s->running)
+        return;
+    s->running = true; // in the next turn: what is answered in this one shares it
+    later_run(s->loop, run, s);
 }

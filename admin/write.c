@@ -32,6 +32,7 @@ struct writing {
     struct buf resource;
     struct propagation_goal goal; // of the revision that the answer shows
     bool begun;                   // a revision was made
+    unsigned waits;               // for the disk, for the replicas
 };
 
 static void reset(struct write *w)
@@ -94,21 +95,38 @@ static void propagate(struct writing *writing)
     buf_fini(&json);
 }
 
+static void end_wait(struct writing *writing)
+{
+    if (--writing->waits > 0)
+        return;
+    writing->w.request->api->durability_waits--;
+    propagate(writing);
+}
+
 static void on_durable(void *ctx, const struct durability_answer *answer)
 {
     struct writing *writing = ctx;
     struct buf json = {.len = 0};
-    writing->w.request->api->durability_waits--;
     buf_printf(&json, "\"%s\"", durability_level_name(answer->level));
     response_add_member(&writing->w.response, "durable", buf_slice(&json));
     buf_fini(&json);
-    propagate(writing);
+    end_wait(writing);
 }
 
 static void on_synced(void *ctx)
 {
-    struct writing *writing = ctx;
-    durability_wait(writing->w.request->api->durability, DURABILITY_WAIT_MS, on_durable, writing);
+    end_wait(ctx);
+}
+
+// Both at the same time.
+static void wait_until_safe(struct writing *writing)
+{
+    struct api *api = writing->w.request->api;
+    api->durability_waits++;
+    writing->waits = api->journal_sync != NULL ? 2 : 1;
+    if (api->journal_sync != NULL)
+        journal_sync_wait(api->journal_sync, on_synced, writing);
+    durability_wait(api->durability, DURABILITY_WAIT_MS, on_durable, writing);
 }
 
 // The change is made, or was made before.
@@ -120,15 +138,10 @@ static void answer(struct writing *writing, bool made, bool announced)
     goal->started_ms = clock_boot_ms();
     goal->written_ms = clock_wall_ms();
     goal->deadline_ms = goal->started_ms + 1000 * (uint64_t)r->wait_s;
-    if (made) {
-        r->api->durability_waits++;
-        if (r->api->journal_sync != NULL)
-            journal_sync_wait(r->api->journal_sync, on_synced, writing);
-        else
-            on_synced(writing);
-    } else {
+    if (made)
+        wait_until_safe(writing);
+    else
         propagate(writing);
-    }
 }
 
 static void answer_dry(struct writing *writing)
