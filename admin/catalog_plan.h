@@ -38,7 +38,9 @@ struct catalog_plan {
 
 struct record;
 
+// Frees what it owns, import too.
 void catalog_plan_fini(struct catalog_plan *p);
+// Asks for the catalog; begins an attempt.
 void catalog_plan_ask(struct catalog_plan *p, struct fetch *f);
 // Fills w's commit, diff and answer.
 CM_MUST_CHECK enum write_verdict catalog_plan_make(struct catalog_plan *p, struct write *w);

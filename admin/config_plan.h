@@ -38,10 +38,13 @@ struct config_plan {
     json_t *warnings; // list of {"id","reason"}
 };
 
+// Frees what it owns, doc too.
 void config_plan_fini(struct config_plan *p);
 // Once, before the first attempt.
 void config_plan_start(struct config_plan *p);
+// Asks for what stands in the store now; begins an attempt.
 void config_plan_ask(struct config_plan *p, struct fetch *f);
 // Fills w's commit, diff and answer.
 CM_MUST_CHECK enum write_verdict config_plan_make(struct config_plan *p, struct write *w);
+// The commit is done: what it held need not be looked at again.
 void config_plan_committed(struct config_plan *p);

@@ -18,6 +18,7 @@ void key_aliases_put(json_t *aliases, struct slice match, struct slice name, str
 // False when there was none.
 CM_MUST_CHECK bool key_aliases_remove(json_t *aliases, struct slice match, struct slice name);
 
+// Does any of them point at that model?
 bool key_aliases_targets(const json_t *aliases, struct slice model_id);
 // Is this very alias in the set?
 bool key_aliases_has(const json_t *aliases, const json_t *alias);

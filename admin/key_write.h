@@ -23,6 +23,7 @@ struct key_write {
     uint64_t revision;          // that the records shall show; 0 = the commit's
 };
 
+// Frees what it owns, and leaves it empty.
 void key_write_fini(struct key_write *k);
 
 // Asks for the key's document, also among the revoked.

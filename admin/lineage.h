@@ -12,6 +12,7 @@ struct lineage {
     size_t log_slot, audit_slot;
 };
 
+// Asks how far the log and the audit entries in the store go, for lineage_fill.
 void lineage_ask(struct lineage *l, struct fetch *f);
 // Fills all of *out but keep, digest and models. Its slices live as long as f.
 // journal may be NULL.

@@ -36,6 +36,7 @@ struct paging_list {
     struct paging_item *items;
 };
 
+// It has the one item more: nothing need be added.
 bool paging_is_full(const struct paging *p, const struct paging_list *list);
 // Adds an item and returns the buffer for its JSON, valid until the next add.
 struct buf *paging_add(struct paging_list *list, struct slice id);

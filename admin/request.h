@@ -40,6 +40,8 @@ struct request {
     void (*state_fini)(void *state);
 };
 
+// For a call that has just come; api outlives it. Ended by request_destroy, which
+// response_send does for whoever answers.
 CM_MUST_CHECK struct request *request_create(struct api *api, struct call *c);
 void request_destroy(struct request *r);
 

@@ -16,9 +16,11 @@ struct response {
     bool replayed;                // of an earlier request with the same Idempotency-Key
 };
 
+// Frees its memory and leaves it empty.
 void response_fini(struct response *out);
 // Empty again, ready for another attempt; keeps memory.
 void response_clear(struct response *out);
+// The revision as a strong entity tag.
 void response_set_etag(struct response *out, uint64_t revision);
 // Puts `,"name":<json>` before the object's closing brace.
 void response_add_member(struct response *out, const char *name, struct slice json);

@@ -17,6 +17,8 @@ struct roster_worker {
 
 struct roster;
 
+// Nobody is in it. All times are of the boot clock, in milliseconds. Ended by
+// roster_destroy; NULL is fine there.
 CM_MUST_CHECK struct roster *roster_create(void);
 void roster_destroy(struct roster *r);
 
@@ -31,11 +33,13 @@ CM_MUST_CHECK bool roster_forget(struct roster *r, struct slice id);
 // Takes off who has been silent for its max_stale_s: it serves nobody any more.
 void roster_expire(struct roster *r, uint64_t now_ms);
 
+// How many there are, silent ones too.
 size_t roster_count(const struct roster *r);
 // In the order of their ids; valid until the next change.
 const struct roster_worker *roster_at(const struct roster *r, size_t i);
 // Has this worker applied the revision of that history?
 bool roster_has_applied(const struct roster_worker *w, uint64_t epoch, uint64_t revision);
+// Three of its reports are missing.
 bool roster_is_silent(const struct roster_worker *w, uint64_t now_ms);
 // Does any worker heard since then hold a catalog?
 bool roster_knows_history(const struct roster *r, uint64_t since_ms);

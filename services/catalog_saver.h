@@ -19,11 +19,15 @@ struct catalog_saver_options {
     const char *store;
     const struct replica *replica;
     const struct feed *feed;
-    bool saved;                                             // what replica holds now is on disk
-    void (*on_written)(void *ctx, int error, bool written); // a job has ended
+    bool saved; // what replica holds now is on disk
+    // A job has ended; error: 0 or a negative errno. written: the file is new; without an
+    // error it held all that already.
+    void (*on_written)(void *ctx, int error, bool written);
     void *ctx;
 };
 
+// Copies the options. Nothing is written before the first tick. Ended by
+// catalog_saver_close.
 CM_MUST_CHECK struct catalog_saver *catalog_saver_open(const struct catalog_saver_options *options);
 // Once a second or so: saves when there is news, it is confirmed, and the last time
 // was long enough ago.

@@ -12,6 +12,7 @@ struct cors {
     struct slice origins;
 };
 
+// origins: as checked by settings_load.
 void cors_init(struct cors *c, struct slice origins);
 // The answer depends on who asks: it must say so in Vary.
 bool cors_varies(const struct cors *c);

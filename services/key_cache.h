@@ -109,4 +109,5 @@ void key_cache_keep_block(struct key_cache *c, struct key_entry *e, struct alias
 void key_cache_walk(struct key_cache *c);
 const struct key_entry *key_cache_walk_next(struct key_cache *c);
 
+// As of now; evictions since the start.
 struct key_cache_counters key_cache_counters(const struct key_cache *c);

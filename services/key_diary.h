@@ -36,6 +36,7 @@ enum key_diary_status {
     KEY_DIARY_OTHER_FORMAT, // written by another version
     KEY_DIARY_GARBLED       // no diary at all
 };
+// For the log: "ok", "damaged", ...
 const char *key_diary_status_name(enum key_diary_status status);
 
 struct key_diary {

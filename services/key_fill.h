@@ -75,4 +75,5 @@ void key_fill_on_feed(struct key_fill *f);
 void key_fill_on_time(struct key_fill *f);
 uint64_t key_fill_deadline(const struct key_fill *f);
 
+// Since the start, but in_flight.
 struct key_fill_counters key_fill_counters(const struct key_fill *f);

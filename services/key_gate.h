@@ -61,6 +61,7 @@ struct key_gate_counters {
 
 struct key_gate;
 
+// Copies the options. Its cache is empty, and nobody can pass before the source says so.
 CM_MUST_CHECK struct key_gate *key_gate_create(const struct key_gate_options *options);
 // No read may be in flight. Questions that wait get KEY_UNKNOWN.
 void key_gate_destroy(struct key_gate *g); // NULL is fine
@@ -85,6 +86,7 @@ void key_gate_keys_unverified(struct key_gate *g);
 void key_gate_on_feed(struct key_gate *g);
 void key_gate_on_time(struct key_gate *g); // as wished by wake_at
 
+// Borrowed, for who keeps it on disk or counts; the counters are since the start.
 struct key_cache *key_gate_cache(const struct key_gate *g);
 struct key_fill_counters key_gate_fill_counters(const struct key_gate *g);
 struct key_gate_counters key_gate_counters(const struct key_gate *g);

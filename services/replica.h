@@ -25,6 +25,7 @@ struct replica {
     uint64_t changes;        // of shown, since the start
 };
 
+// Empty; copies poison. fini frees all catalogs, staged and replaced ones too.
 void replica_init(struct replica *r, const struct poison *poison);
 void replica_fini(struct replica *r);
 

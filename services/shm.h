@@ -39,7 +39,7 @@ struct shm_block {
     _Atomic uint64_t revision;
     _Atomic uint64_t confirmed_ms; // boot time of the last confirmed read; 0 = never
     _Atomic bool from_disk;        // what it serves is its snapshot, not confirmed yet
-    _Atomic uint64_t saved_ms;     // boot time of its last good snapshot; 0 = none
+    _Atomic uint64_t saved_ms;     // as keeper_counters
     _Atomic uint64_t applying;     // what would be to blame if it died now; 0 = nothing
     metric_value metrics[METRIC_ROWS];
 };
@@ -58,6 +58,7 @@ CM_MUST_CHECK struct shm *shm_create(unsigned slots, int *fd);
 CM_MUST_CHECK struct shm *shm_attach(int fd);
 void shm_detach(struct shm *m); // NULL is fine
 
+// Of workers.
 unsigned shm_slots(const struct shm *m);
 // index 0..SHM_BLOCKS_PER_SLOT-1; slot 0..shm_slots (the last is the ops child's).
 struct shm_block *shm_block(struct shm *m, unsigned slot, unsigned index);

@@ -40,6 +40,7 @@ enum snapshot_status {
     SNAPSHOT_OTHER_STORE,  // of another prefix or database
     SNAPSHOT_OTHER_FORMAT, // written by another version
 };
+// For the log: "ok", "damaged", ...
 const char *snapshot_status_name(enum snapshot_status status);
 
 // A snapshot that is whole. records: the rest of it, for snapshot_next.

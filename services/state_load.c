@@ -101,7 +101,7 @@ static bool open_catalog(const struct state_load *what, const char *name, struct
 }
 
 // A model that is shown although the store has another record of it, or none, comes
-// as the record that is shown and, before it, what the store has.
+// as the record that is shown and, after all of those, what the store has.
 static void take_records(const struct state_load *what, struct slice records)
 {
     struct snapshot_record r;

@@ -63,8 +63,8 @@ void worker_tls_look(struct worker *w);
 // Makes replica, gate and feed, on w's loop, and fills them from CM_STATE_DIR; handles
 // alarm and render are made too.
 void worker_feed_start(struct worker *w);
-// Writes what is to be kept, says bye; on_closed runs when the store's part is over and w->io is
-// gone.
+// Writes what is to be kept, says bye or leaves it to the next worker; on_closed runs
+// when the store's part is over and w->io is gone.
 void worker_feed_close(struct worker *w, void (*on_closed)(struct worker *w));
 // After the loop has ended.
 void worker_feed_fini(struct worker *w);

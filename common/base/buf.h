@@ -15,9 +15,12 @@ struct buf {
     size_t cap;
 };
 
+// A zeroed struct is a valid empty buffer. None of these fails: where memory is out, the
+// process ends (xrealloc). What is appended must not be a view of b itself.
 void buf_init(struct buf *b);
 void buf_fini(struct buf *b);  // frees; the buffer is empty and usable again
 void buf_clear(struct buf *b); // len = 0, memory kept
+// Room for that many more bytes, so that they can be written at ptr + len.
 void buf_reserve(struct buf *b, size_t extra);
 void buf_append(struct buf *b, const void *ptr, size_t len);
 void buf_append_slice(struct buf *b, struct slice s);

@@ -23,6 +23,7 @@ struct metric {
 // mapping. Relaxed atomics: a scrape may see one row newer than another.
 typedef _Atomic uint64_t metric_value;
 
+// row is below the number of rows of the table that values belongs to.
 static inline void metric_add(metric_value *values, size_t row, uint64_t n)
 {
     atomic_fetch_add_explicit(&values[row], n, memory_order_relaxed);

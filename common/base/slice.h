@@ -23,6 +23,7 @@ struct slice {
 struct slice slice_of(const char *text);
 struct slice slice_make(const void *ptr, size_t len);
 
+// The same bytes; empty slices are equal, whatever their ptr.
 bool slice_equal(struct slice a, struct slice b);
 bool slice_equal_nocase(struct slice a, struct slice b); // ASCII
 // Bytewise order as memcmp; a proper prefix comes first. <0, 0, >0.

@@ -57,6 +57,8 @@ struct server_counters {
 // one that is loaded? build_id is the loaded one's, in hexadecimal, never NULL.
 CM_MUST_CHECK bool server_http2_is_safe(const char **build_id);
 
+// Copies the options; loop outlives it. Listens nowhere yet. Ended by server_drain, then
+// server_destroy.
 CM_MUST_CHECK struct server *server_create(uv_loop_t *loop, const struct server_options *options);
 // Takes a listening socket (kept open by the caller too; the server works on its
 // own duplicate) and accepts on it until server_unlisten. With tls, which must have

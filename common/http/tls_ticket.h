@@ -13,6 +13,8 @@ struct tls_tickets {
     struct tls_ticket_keys keys;
 };
 
+// Without keys, as after init, nothing is sealed and nothing opens. fini wipes the keys;
+// set copies them.
 void tls_tickets_init(struct tls_tickets *t);
 void tls_tickets_fini(struct tls_tickets *t);
 void tls_tickets_set(struct tls_tickets *t, const struct tls_ticket_keys *keys);

@@ -28,7 +28,7 @@ struct ack {
     uint64_t rejected;             // model records that it does not show: they are invalid ...
     uint64_t poisoned;             // ... or have crashed a worker twice
     bool from_disk;                // what it serves is its snapshot, not confirmed yet
-    int64_t saved_ms;              // wall time of its last good snapshot; 0 = none
+    int64_t saved_ms;              // wall time at which all was on its disk; 0 = never
     uint64_t save_errors;          // writes of its state that failed, since its start
 };
 

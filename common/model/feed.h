@@ -141,6 +141,7 @@ void feed_confirm(struct feed *f);
 
 enum feed_state feed_state(const struct feed *f);
 enum feed_reason feed_reason(const struct feed *f);
+// Where what we serve stands, live or not; epoch 0 before the first catalog.
 struct feed_position feed_position(const struct feed *f);
 // Has what we serve been at that revision, by that change? So that an answer that
 // came beside the feed (a key, with the head read before it) can be told from one

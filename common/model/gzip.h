@@ -23,6 +23,7 @@ void gzip_append_deflated(struct buf *out, struct slice text, enum gzip_for whom
 // length (modulo 2^32) of everything inflated, text included.
 void gzip_append_end(struct buf *out, struct slice text, uint32_t crc, uint64_t length);
 
+// CRC-32 as RFC 1952 has it.
 uint32_t gzip_crc(struct slice text);
 // CRC-32 of a text a followed by a text b of b_len bytes.
 uint32_t gzip_crc_join(uint32_t a_crc, uint32_t b_crc, size_t b_len);

@@ -19,6 +19,7 @@ enum { LISTING_RUN_MEAN = 64 }; // models; a power of two
 // Borrowed models: whoever adds one keeps it until it is removed.
 struct listing;
 
+// Empty. Ended by listing_destroy, which leaves the models to their owner.
 CM_MUST_CHECK struct listing *listing_create(void);
 CM_MUST_CHECK struct listing *listing_copy(const struct listing *from); // shares the pages
 void listing_destroy(struct listing *l);
@@ -32,6 +33,7 @@ void listing_replace(struct listing *l, const struct model *old, struct model *m
 // Renders one run that has no page; false when there is none.
 bool listing_render_one(struct listing *l);
 
+// One a run, rendered or not.
 size_t listing_page_count(const struct listing *l);
 // The pages in order into out[listing_page_count], borrowed; all must be rendered.
 void listing_pages(const struct listing *l, struct page **out);

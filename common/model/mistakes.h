@@ -22,6 +22,7 @@ struct mistakes {
     struct mistake items[MISTAKES_MAX];
 };
 
+// Empties it; nothing needs to be freed. items past count are not set.
 void mistakes_init(struct mistakes *m);
 // Copies pointer and detail; what is too long is cut on a character boundary.
 // m may be NULL: then nobody asks why.

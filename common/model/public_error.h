@@ -26,6 +26,7 @@ struct error_subject {
 
 enum { PUBLIC_ERROR_NAME_MAX = 256 }; // bytes of a name that a message repeats
 
+// The HTTP status that it is answered with.
 int public_error_status(enum public_error error);
 // The JSON body of an error that says the same to everybody, kept for ever; empty for
 // one that names something of its request.

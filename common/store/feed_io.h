@@ -33,6 +33,8 @@ struct feed_io_options {
     void (*on_change)(void *ctx);
 };
 
+// Copies the options and begins to connect, on loop, which outlives it; nothing is called
+// before the loop turns. Ended by feed_io_close.
 CM_MUST_CHECK struct feed_io *feed_io_open(uv_loop_t *loop, const struct feed_io_options *options);
 // Says bye if it can (waits for its reply at most 200 ms) and closes. From here on
 // no action and no on_change runs; key reads under way end (failed, unless their

@@ -22,7 +22,9 @@ struct pending {
     uint64_t answered_ms; // when one was taken last
 };
 
+// Frees the queue and leaves it empty; nobody who waits in it is told.
 void pending_fini(struct pending *p);
+// The newest. now_ms, here and below: boot time in milliseconds.
 void pending_push(struct pending *p, redis_on_reply on_reply, void *ctx, uint64_t now_ms);
 // The oldest; count must not be 0.
 struct pending_one pending_take(struct pending *p, uint64_t now_ms);

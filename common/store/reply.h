@@ -11,8 +11,9 @@
 
 struct redisReply;
 
+// r is not NULL, unless it says so: that no reply came is for the caller to tell.
 bool reply_is_error(const struct redisReply *r);
-bool reply_is_wrong_type(const struct redisReply *r); // WRONGTYPE: something else lives there
+bool reply_is_wrong_type(const struct redisReply *r); // WRONGTYPE; NULL is none
 bool reply_is_array(const struct redisReply *r);
 bool reply_is_nil(const struct redisReply *r);
 // Bytes of a string, status or error reply; SLICE_NONE for nil and other kinds.

@@ -20,8 +20,8 @@ struct words {
     size_t count, size;
 };
 
-void words_fini(struct words *w); // empty and usable again
-void words_clear(struct words *w);
+void words_fini(struct words *w);  // empty and usable again
+void words_clear(struct words *w); // empty; memory is kept
 // Copies s and returns its index. ptr NULL stays ptr NULL (none, not empty).
 size_t words_add(struct words *w, struct slice s);
 size_t words_add_u64(struct words *w, uint64_t n);
