@@ -39,7 +39,7 @@ struct fill {
     enum key_line line;
     enum fill_state state;
     int tries;
-    uint64_t sent_revision;           // the feed's when the read left
+    uint64_t sent_revision;           // that the feed had told of when the read left
     bool all_changed;                 // the guard's marks, since the read left
     uint64_t changed_at;              // 0 = not changed
     struct key *held;                 // HELD
@@ -193,7 +193,7 @@ static bool start_read(struct fill *fill, const struct key_sense *now)
         return true;
     }
     fill->tries++;
-    fill->sent_revision = now->position.revision;
+    fill->sent_revision = now->told_revision;
     fill->all_changed = false;
     fill->changed_at = 0;
     if (!f->source->read_key(f->ctx, &fill->digest, on_read, fill))
@@ -236,7 +236,10 @@ static bool is_on_path(const struct fill *fill, uint64_t epoch, uint64_t revisio
 }
 
 // Is the answer of the feed's own history, and not of a past of it? What is ahead
-// of the feed is asked again when the feed is there.
+// of the feed is asked again when the feed is there. The past begins below what the feed
+// has told of: it takes in a large revision piece by piece, and tells of the keys first.
+// A read that leaves then is not marked by them any more; should the store lose that
+// revision before it answers, the feed still arrives there, and the answer was before it.
 static bool is_of_feed(const struct fill *fill, const struct key_read *r,
                        const struct feed_position *at)
 {

@@ -15,7 +15,8 @@ struct key_sense {
     bool up; // the store can be asked
     enum feed_state state;
     struct feed_position position;
-    uint64_t confirmed_ms; // boot time; 0 = never
+    uint64_t told_revision; // feed_told_revision's
+    uint64_t confirmed_ms;  // boot time; 0 = never
 };
 
 struct key_source {

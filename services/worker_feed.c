@@ -154,6 +154,7 @@ static void on_sense(void *ctx, struct key_sense *out)
     out->up = feed_io_is_up(w->io);
     out->state = feed_state(feed);
     out->position = feed_position(feed);
+    out->told_revision = feed_told_revision(feed);
     out->confirmed_ms = feed_confirmed_at(feed);
 }
 

@@ -387,6 +387,16 @@ struct feed_position feed_position(const struct feed *f)
     return f->live.at;
 }
 
+uint64_t feed_told_revision(const struct feed *f)
+{
+    uint64_t told = f->live.at.revision;
+    if (f->walk.active && f->walk.count > 0 && f->walk.entries[f->walk.count - 1].revision > told)
+        told = f->walk.entries[f->walk.count - 1].revision;
+    else if (f->torn.parts > 0 && f->drafting) // between two answers
+        told++;
+    return told;
+}
+
 uint64_t feed_confirmed_at(const struct feed *f)
 {
     return f->confirmed_at;

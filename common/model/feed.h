@@ -143,6 +143,10 @@ enum feed_state feed_state(const struct feed *f);
 enum feed_reason feed_reason(const struct feed *f);
 // Where what we serve stands, live or not; epoch 0 before the first catalog.
 struct feed_position feed_position(const struct feed *f);
+// The latest revision whose keys it has told of: the position's, or one that is on its
+// way into it, piece by piece. What is read now and is older is of a store that has lost
+// writes, whatever the position says.
+uint64_t feed_told_revision(const struct feed *f);
 // Has what we serve been at that revision, by that change? So that an answer that
 // came beside the feed (a key, with the head read before it) can be told from one
 // of another history. Knows the last FEED_PATH_MAX revisions since the last reload;

@@ -233,7 +233,7 @@ static void send_fill(struct worker *w, int key)
     struct fill *f = &w->fills[key];
     f->marked = f->have = false;
     f->turn++;
-    f->sent_revision = (uint16_t)feed_position(w->feed).revision;
+    f->sent_revision = (uint16_t)feed_told_revision(w->feed);
     net_ask_key(w, key, f->turn);
 }
 

@@ -55,6 +55,7 @@ void world_move_to(uint64_t epoch, uint64_t revision)
     world.now.position.epoch = epoch;
     world.now.position.revision = revision;
     world.now.position.change = 1000 + revision;
+    world.now.told_revision = revision;
 }
 
 void world_reset(void)

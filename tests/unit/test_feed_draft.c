@@ -210,12 +210,18 @@ static void keys_of_each_part_are_told_as_it_comes(void **state)
     answer[1] = part_of(6, 1, true, "D " KEY1 "\n");
     feed_on_log(w->feed, answer, 2, false);
     expect("dirty2@6 deny1@6");
+    assert_int_equal(feed_told_revision(w->feed), 6);
     while (feed_wants_turn(w->feed))
         feed_on_turn(w->feed);
+    assert_int_equal(feed_position(w->feed).revision, 5);
+    assert_int_equal(feed_told_revision(w->feed), 6);
     buf_clear(&w->said);
     answer[0] = part_of(6, 2, false, "D " KEY2 "\n");
     feed_on_log(w->feed, answer, 1, false);
     expect("deny2@6");
+    assert_int_equal(feed_told_revision(w->feed), 6);
+    feed_on_link(w->feed, false);
+    assert_int_equal(feed_told_revision(w->feed), 5); // what was on its way is void
 }
 
 // What comes after part 0 of revision 6 is not the rest of it: all of it is void.

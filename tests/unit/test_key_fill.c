@@ -283,6 +283,25 @@ static void a_read_of_before_the_catalog_moved_counts(void **state)
     assert_int_equal(cached(A)->as_of, 12);
 }
 
+// The feed is about to show revision 11 and has told of its keys; then the read leaves,
+// and then the store loses that revision. The feed gets there all the same.
+static void a_read_of_before_what_was_told_does_not_count(void **state)
+{
+    (void)state;
+    world.now.told_revision = 11;
+    assert_true(join(A, 0));
+    world_move_to(WORLD_EPOCH, 11);
+    world_answer_absent(10);
+    assert_told("");
+    assert_null(cached(A));
+    assert_int_equal(world.confirms, 1);
+    key_fill_on_feed(fill);
+    assert_int_equal(world.sent, 2);
+    world_answer_found(11, "active", 11);
+    assert_told("r");
+    assert_int_equal(cached(A)->as_of, 11);
+}
+
 static struct key_read foreign(uint64_t epoch, uint64_t change)
 {
     return (struct key_read){.status = KEY_READ_FOUND,
@@ -542,6 +561,7 @@ int main(void)
         CASE(an_absence_needs_no_catalog),
         CASE(a_read_of_the_past_does_not_count),
         CASE(a_read_of_before_the_catalog_moved_counts),
+        CASE(a_read_of_before_what_was_told_does_not_count),
         CASE(another_history_is_looked_at_by_the_feed_first),
         CASE(another_change_at_our_revision_is_another_history),
         CASE(patience_has_an_end),
