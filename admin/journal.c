@@ -15,6 +15,11 @@
 // answered, for all writes of that moment together (journal_sync.c). So whatever was
 // answered is here as done, whatever happens to the machine, and of what is only
 // intended, or lost with the machine's memory, the client has heard nothing.
+//
+// A sync that failed is no reason to sync again: Linux reports it once and takes the
+// pages for clean, so the next one "succeeds" without them, and by then they may be
+// in the file before. Both files are written anew, under "journal.new" until they are
+// synced, before anything else is written.
 #include "admin/journal.h"
 
 #include <errno.h>
@@ -38,6 +43,7 @@ enum {
 };
 enum { CURRENT, PREVIOUS, FILES };
 static const char *const names[FILES] = {"journal", "journal.1"};
+static const char fresh_name[] = "journal.new";
 static const char magic[] = "cm-journal 1\n";
 
 struct journal {
@@ -48,7 +54,7 @@ struct journal {
     bool foreign;  // or of another one
     uint64_t size; // of the current file
     bool behind;   // something was written and not synced
-    bool failed;   // a sync failed: nothing is written before one succeeds
+    bool failed;   // a sync failed: nothing is written before the files are written anew
     struct journal_entry *entries;
     size_t count, room;
     struct head position;
@@ -281,9 +287,49 @@ static bool sync_now(struct journal *j)
 {
     if (j->behind && fdatasync(j->fd[CURRENT]) != 0) {
         LOG_ERROR("journal_not_synced", LOG_CSTR("why", strerror(errno)));
+        j->failed = true;
         return false;
     }
     j->behind = false;
+    return true;
+}
+
+static bool copy_bytes(int from, int to)
+{
+    char bytes[64 * 1024];
+    ssize_t n;
+    for (uint64_t at = 0; (n = pread(from, bytes, sizeof(bytes), (off_t)at)) > 0; at += (uint64_t)n)
+        if (!write_all(to, at, slice_make(bytes, (size_t)n)))
+            return false;
+    return n == 0;
+}
+
+static bool renew_file(struct journal *j, unsigned file)
+{
+    if (j->fd[file] < 0)
+        return true;
+    int fd = state_dir_edit(&j->dir, fresh_name, true);
+    errno = fd < 0 ? -fd : errno;
+    if (fd < 0)
+        return false;
+    if (ftruncate(fd, 0) != 0 || !copy_bytes(j->fd[file], fd) || fdatasync(fd) != 0 ||
+        renameat(j->dir.fd, fresh_name, j->dir.fd, names[file]) != 0) {
+        close(fd);
+        return false;
+    }
+    close(j->fd[file]);
+    j->fd[file] = fd;
+    return true;
+}
+
+static bool renew(struct journal *j)
+{
+    if (!renew_file(j, PREVIOUS) || !renew_file(j, CURRENT) || fsync(j->dir.fd) != 0) {
+        LOG_ERROR("journal_not_renewed", LOG_CSTR("why", strerror(errno)));
+        return false;
+    }
+    LOG_WARN("journal_renewed", LOG_CSTR("why", "a sync had failed"));
+    j->behind = j->failed = false;
     return true;
 }
 
@@ -318,7 +364,7 @@ static void shift_entries(struct journal *j)
     j->count = kept;
 }
 
-// Only between writes, when nothing is merely intended.
+// What is intended and not settled is in the file before, then.
 static bool rotate(struct journal *j)
 {
     struct head position = j->position;
@@ -349,9 +395,8 @@ bool journal_note(struct journal *j, const struct head *head)
 bool journal_intend(struct journal *j, const struct journal_entry *entry, struct slice image)
 {
     struct buf bytes = {.len = 0};
-    if (j->failed && !sync_now(j))
+    if (j->failed && !renew(j))
         return false;
-    j->failed = false;
     if (j->size > FILE_MAX && !rotate(j))
         return false;
     put_u64(&bytes, entry->epoch);

@@ -45,7 +45,7 @@ CM_MUST_CHECK bool journal_note(struct journal *j, const struct head *head);
 
 // The script is about to be sent: written before it returns, and synced with the
 // outcome (journal_sync.h). False when that failed, or when the last sync failed and
-// does so again; then the script must not be sent.
+// the files cannot be written anew; then the script must not be sent.
 CM_MUST_CHECK bool journal_intend(struct journal *j, const struct journal_entry *entry,
                                   struct slice image);
 // What became of it. (If that cannot be written, the log of the store has to tell

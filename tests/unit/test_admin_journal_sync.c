@@ -6,9 +6,12 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tests/support/loop_fixture.h"
@@ -19,14 +22,15 @@ enum { WAITERS = 50 };
 static char dir[] = "/tmp/cm-journal-sync-XXXXXX";
 
 static atomic_int syncs;
-static atomic_bool failing;
+static atomic_bool failing, failing_aside; // all of them; those on other threads
+static pthread_t loop_thread;
 
 int fdatasync(int fd)
 {
     int (*real)(int);
     *(void **)&real = dlsym(RTLD_NEXT, "fdatasync");
     syncs++;
-    if (!failing)
+    if (!failing && (!failing_aside || pthread_equal(pthread_self(), loop_thread)))
         return real(fd);
     errno = EIO;
     return -1;
@@ -107,9 +111,57 @@ static void while_the_disk_fails_nothing_more_is_written(void **state)
     world_fini(&w);
 }
 
+static ino_t inode_of(const char *name)
+{
+    char path[sizeof(dir) + 16];
+    struct stat st;
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
+    assert_int_equal(stat(path, &st), 0);
+    return st.st_ino;
+}
+
+// The sync that fails is of a file that is the one before by then: that the new one
+// can be synced proves nothing for it.
+static void a_sync_that_fails_behind_a_rotation_counts(void **state)
+{
+    enum { LARGE = 9 << 20 };
+    uv_loop_t *loop = *state;
+    struct world w = {0};
+    struct buf large = {.len = 0}, image = {.len = 0};
+    world_init(&w, loop);
+    buf_reserve(&large, LARGE);
+    memset(large.ptr, 'x', LARGE);
+    large.len = LARGE;
+    const struct journal_entry full = {.epoch = 7, .revision = 70, .change = 70, .previous = 61};
+    assert_true(journal_intend(w.journal, &full, buf_slice(&large)));
+    journal_settle(w.journal, 70, JOURNAL_DONE);
+    failing_aside = true;
+    int fd = journal_sync_begin(w.journal); // as the sync that runs has it
+    assert_true(fd >= 0);
+    write_one(w.journal, 71); // in a new file
+    close(fd);
+    journal_sync_wait(w.sync, on_synced, &w);
+    assert_true(loop_try_count(loop, &w.heard, 1, 10000));
+    failing_aside = false;
+    ino_t before = inode_of("journal.1"), current = inode_of("journal");
+    write_one(w.journal, 72);
+    assert_true(inode_of("journal.1") != before && inode_of("journal") != current);
+    world_fini(&w);
+    world_init(&w, loop);
+    size_t last = journal_count(w.journal) - 1;
+    assert_int_equal(journal_at(w.journal, last)->change, 72);
+    assert_int_equal(journal_at(w.journal, last - 2)->change, 70);
+    assert_true(journal_image(w.journal, last - 2, &image));
+    assert_true(slice_equal(buf_slice(&image), buf_slice(&large)));
+    world_fini(&w);
+    buf_fini(&large);
+    buf_fini(&image);
+}
+
 static int make_dir(void **state)
 {
     (void)state;
+    loop_thread = pthread_self();
     return mkdtemp(dir) == NULL;
 }
 
@@ -117,10 +169,11 @@ static int remove_dir(void **state)
 {
     char path[sizeof(dir) + 16];
     (void)state;
-    snprintf(path, sizeof(path), "%s/journal", dir);
-    unlink(path);
-    snprintf(path, sizeof(path), "%s/lock", dir);
-    unlink(path);
+    static const char *const names[] = {"journal", "journal.1", "lock"};
+    for (size_t i = 0; i < CM_ARRAY_LEN(names); i++) {
+        snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+        unlink(path);
+    }
     return rmdir(dir);
 }
 
@@ -130,6 +183,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(all_who_wait_hear_once_and_share, loop_fixture_setup,
                                         loop_fixture_teardown),
         cmocka_unit_test_setup_teardown(while_the_disk_fails_nothing_more_is_written,
+                                        loop_fixture_setup, loop_fixture_teardown),
+        cmocka_unit_test_setup_teardown(a_sync_that_fails_behind_a_rotation_counts,
                                         loop_fixture_setup, loop_fixture_teardown),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
