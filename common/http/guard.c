@@ -284,9 +284,6 @@ static int take_continuation(struct conn *conn, const h2o_http2_conn_t *h2,
     } else if (h2->_headers_unparsed != NULL &&
                h2->_headers_unparsed->size + frame->length > GUARD_HEAD_MAX) {
         return guard_calm(conn->server);
-    } else if (h2->state >= H2O_HTTP2_CONN_STATE_HALF_CLOSED) {
-        // libh2o would look at this frame again and again, for ever.
-        return H2O_HTTP2_ERROR_PROTOCOL;
     }
     return 0;
 }
