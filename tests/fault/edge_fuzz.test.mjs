@@ -15,7 +15,7 @@ const bin = resolve(root, process.env.CM_BIN_DIR ?? 'build/asan');
 const COUNT = LONG ? 200000 : 10000;
 const seed = process.env.CM_TEST_SEED ?? String(Date.now());
 let edge;
-before(async () => { edge = await Edge.start(); }, { timeout: 60000 });
+before(async () => { edge = await Edge.start(); }, { timeout: 180000 });
 after(() => edge?.stop());
 
 async function fuzz(what, port, count, authorization, { path, length }) {

@@ -9,7 +9,7 @@ import { Edge } from './support/edge.mjs';
 import { overTls } from './support/tls_tap.mjs';
 
 let edge;
-before(async () => { edge = await Edge.start({ tls: true }); }, { timeout: 60000 });
+before(async () => { edge = await Edge.start({ tls: true }); }, { timeout: 180000 });
 after(() => edge?.stop());
 const target = () => edge.target({ port: edge.tlsPort, connect: overTls });
 
@@ -30,7 +30,7 @@ const ATTACKS = [
   ['HTTP/2: a flood into a closing connection', h2.closingFlood],
 ];
 for (const [name, attack] of ATTACKS) {
-  test(`TLS survives: ${name}`, { timeout: 120000 }, async (t) => {
+  test(`TLS survives: ${name}`, { timeout: 300000 }, async (t) => {
     const result = await edge.survive(t, `TLS: ${name}`, () => attack(target()));
     if (result?.cut !== undefined) assert.ok(result.cut, 'it was not cut');
   });

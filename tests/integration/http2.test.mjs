@@ -18,12 +18,12 @@ before(async () => {
   stack = await Stack.start({ workers: 1, env: { CM_DRAIN_TIMEOUT_S: '10' } });
   await stack.must('POST', '/catalog/import?format=native&mode=merge', { models: MODELS });
   ({ secret } = await stack.must('POST', '/keys', { name: 'k', aliases: [
-    { match: 'exact', name: 'fast', target: 'vendor/m001' }] }, { prefer: 'wait=5' }));
+    { match: 'exact', name: 'fast', target: 'vendor/m001' }] }, { prefer: 'wait=30' }));
   list = await stack.get('/v1/models', { authorization: `Bearer ${secret}` });
   assert.equal(list.status, 200);
   assert.ok(list.text.length > 150000, `${list.text.length} bytes`);
   url = `http://127.0.0.1:${stack.port}`;
-}, { timeout: 60000 });
+}, { timeout: 180000 });
 after(() => stack?.stop());
 
 const auth = () => ({ authorization: `Bearer ${secret}` });
@@ -112,14 +112,14 @@ test('the table of the encoder shrinks in the middle of a connection', async () 
 });
 
 test('curl', () => {
-  const curl = (...args) => spawnSync('curl', ['-s', '-m', '10', '--http2-prior-knowledge', '-w', '%{http_version} %{http_code}',
+  const curl = (...args) => spawnSync('curl', ['-s', '-m', '60', '--http2-prior-knowledge', '-w', '%{http_version} %{http_code}',
     ...args], { encoding: 'utf8', maxBuffer: 1 << 24 });
   const key = ['-H', `Authorization: Bearer ${secret}`];
   const all = curl(...key, `${url}/v1/models`);
   assert.equal(all.stdout, `${list.text}2 200`);
   assert.match(curl(...key, '--compressed', `${url}/v1/models`).stdout, /2 200$/);
   assert.match(curl(...key, '-X', 'POST', '--data-binary', 'x'.repeat(100000), `${url}/v1/models`).stdout, /"error".*2 413$/);
-  const upgrade = spawnSync('curl', ['-s', '-m', '10', '--http2', '-w', '%{http_version} %{http_code}', ...key, `${url}/v1/models/fast`],
+  const upgrade = spawnSync('curl', ['-s', '-m', '60', '--http2', '-w', '%{http_version} %{http_code}', ...key, `${url}/v1/models/fast`],
     { encoding: 'utf8' });
   assert.match(upgrade.stdout, /1\.1 200$/);
 });
@@ -127,7 +127,7 @@ test('curl', () => {
 test('h2load and nghttp', (t) => {
   const load = (...args) => {
     const run = spawnSync('h2load', ['-n', '2000', '-c', '8', '-m', '40', '-H', `authorization: Bearer ${secret}`, ...args],
-      { encoding: 'utf8', timeout: 30000 });
+      { encoding: 'utf8', timeout: 180000 });
     assert.match(run.stdout, /requests: (\d+) total, \1 started, \1 done, \1 succeeded, 0 failed, 0 errored, 0 timeout/, run.stdout);
     t.diagnostic(`figure h2load ${args.join(' ').replace(/http:\S+?\d(?=\/)/, '')}: ${/finished in.*/.exec(run.stdout)[0]}`);
   };

@@ -18,11 +18,13 @@ function open(port, { read = true } = {}) {
   return c;
 }
 
-// Sends the bytes, waits for the end of the connection or `ms`, and tells what came.
-export async function say(port, bytes, ms = 2000) {
+// Sends the bytes, waits for the end of the connection, for enough(text) or for `ms`, and tells
+// what came; what is more than enough has a moment to come too.
+export async function say(port, bytes, ms = 2000, enough = () => false) {
   const c = open(port);
   c.socket.write(Buffer.from(bytes, 'latin1'));
-  await Promise.race([c.closed, sleep(ms)]);
+  for (const end = Date.now() + ms; !c.isClosed && !enough(c.text) && Date.now() < end;) await Promise.race([c.closed, sleep(20)]);
+  if (!c.isClosed) await sleep(100);
   const { text, isClosed = false, ended, bytes: count } = c;
   c.socket.destroy();
   return { text, closed: isClosed || ended, bytes: count };
@@ -86,7 +88,7 @@ export async function pipelined(target, count = 10000) {
     if (tail.startsWith('HTTP/1.1 200 OK')) tail = '';
   });
   c.socket.write(Buffer.from(get(target.small).repeat(count), 'latin1'));
-  for (let i = 0; i < 600 && answers < count && !c.isClosed; i++) await sleep(50);
+  for (let i = 0; i < 2400 && answers < count && !c.isClosed; i++) await sleep(50);
   c.socket.destroy();
   await stalledReaders({ ...target, large: target.small }, { count: 20, ms: 300 });
   return { asked: count, answers };
@@ -99,19 +101,22 @@ export async function hugeHeads(target) {
     `${start}x: ${'a'.repeat(16400)}\r\n\r\n`, `${start}x: ${'a'.repeat(1 << 20)}`, `${start}${'a'.repeat(1 << 20)}`,
     `GET /${'a'.repeat(1 << 20)}`, `${start}${'x: y\r\n'.repeat(101)}\r\n`, `${start}${'x: y\r\n'.repeat(20000)}`, 'A'.repeat(1 << 20),
     '\r\n'.repeat(1 << 19), ' '.repeat(1 << 20), '\0'.repeat(1 << 20),
-  ]) out.push(await say(target.port, head, 1500));
+  ]) out.push(await say(target.port, head, 30000));
   return out;
 }
 
-// Opens `count` connections and keeps them: how many does the server keep?
-export async function connectionFlood(target, count, ms = 1500) {
+// Opens `count` connections and keeps them: how many does the server keep? It has time to come
+// down to `most`.
+export async function connectionFlood(target, count, most, ms = 30000) {
   const all = [];
   for (let i = 0; i < count; i++) {
     all.push(open(target.port));
     if (i % 200 === 199) await sleep(5);
   }
-  await sleep(ms);
-  const kept = all.filter((c) => !c.isClosed && !c.ended).length;
+  const keeps = () => all.filter((c) => !c.isClosed && !c.ended).length;
+  for (const end = Date.now() + ms; keeps() > most && Date.now() < end;) await sleep(50);
+  await sleep(300);
+  const kept = keeps();
   for (const c of all) c.socket.destroy();
   await Promise.all(all.map((c) => c.closed));
   return { count, kept };

@@ -8,6 +8,7 @@ import {
   FLAG, H2, TYPE, block, frame, indexed, integer, literal, ping, priority, remembered, request, rst, settings,
   tableSize, text, u32, windowUpdate,
 } from './h2.mjs';
+import { closedByPeer } from './taken.mjs';
 
 const WIDE = windowUpdate(0, 0x7fff0000 - 65535);
 const get = (stream, what, flags) => request(stream, block(what.path, what.headers), flags);
@@ -324,19 +325,29 @@ export const openHeads = (target, connections = 40) => strikeMany(target, connec
   each(100, (n) => request(odd(n), block(target.small.path, [['x-long', 'h'.repeat(15000)]]), OPEN)), { ms: 1500 });
 
 // Nobody reads: 100 large answers wait on each connection, with windows that allow them and without.
-export async function windowStall(target, { connections = 150, ms }) {
+export async function windowStall(target, { connections = 250, ms }) {
   const wide = Buffer.concat([WIDE, settings({ INITIAL_WINDOW_SIZE: 0xffffff })]);
   const gets = each(100, (n) => get(odd(n), target.large));
-  const cut = await Promise.all([
-    ...Array.from({ length: connections }, () => strike(target, gets, { ms, read: false })),
-    ...Array.from({ length: connections }, () => strike(target, gets, { ms, first: wide, read: false })),
+  const unread = Promise.all([...Array(connections).fill({}), ...Array(connections).fill({ first: wide })].map(async (options) => {
+    const h2 = await connection(target, { ...options, read: false });
+    h2.write(gets);
+    return h2;
+  }));
+  const naggers = Promise.all([
     // Who keeps pinging, or sends a byte of body now and then, is stalled all the same.
     ...Array.from({ length: 5 }, () => nag(target, gets, ping(), ms)),
     ...Array.from({ length: 5 }, () => nag(target, Buffer.concat([get(1, target.small, OPEN)]), frame(TYPE.DATA, 0, 1, Buffer.from('x')), ms)),
     ...Array.from({ length: 5 }, () => nag(target, request(1, block(target.small.path)).subarray(0, 20), Buffer.from('x'), ms)),
     ...Array.from({ length: 5 }, () => nag(target, request(1, block(target.small.path), 0), frame(TYPE.CONTINUATION, 0, 1), ms)),
   ]);
-  return cut;
+  return [...await stalled(await unread, ms), ...await naggers];
+}
+
+// Waits until the server has had enough of those who take nothing; says who was cut.
+async function stalled(all, ms) {
+  const kept = await closedByPeer(all.map((h2) => h2.socket), ms);
+  for (const h2 of all) h2.destroy();
+  return all.map((h2) => ({ cut: !kept.includes(h2.socket) }));
 }
 
 async function nag(target, start, again, ms) {

@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PREFACE, block, ping, request, settings, windowUpdate } from './h2.mjs';
+import { taken } from './taken.mjs';
 import { TlsTap, badRecord } from './tls_tap.mjs';
 
 const get = (what) => Buffer.from(`GET ${what.path} HTTP/1.1\r\nhost: localhost\r\n${
@@ -33,28 +34,31 @@ export async function badRecordWhileWriting(target) {
   tap.raw.pause();
   const count = Math.min(99, Math.ceil(15e6 / target.large.length));
   for (let i = 0; i < count; i++) tap.socket.write(request(2 * i + 1, block(target.large.path, target.large.headers)));
-  await sleep(500);
+  await taken(tap.raw);
+  await sleep(200);
   tap.socket.write(Buffer.concat(Array.from({ length: 10 }, () => ping())));
-  await sleep(50);
+  await taken(tap.raw);
   tap.raw.write(badRecord());
-  await sleep(50);
+  await taken(tap.raw);
+  await sleep(20);
   tap.raw.resume();
-  await Promise.race([tap.closed, sleep(700)]);
+  await Promise.race([tap.closed, sleep(1500, undefined, { ref: false })]);
   tap.destroy();
 }
 
 // After close_notify nothing is decrypted any more, but everything is kept.
-export async function afterCloseNotify(target, { alpn = 'h2', megabytes = 150 } = {}) {
+export async function afterCloseNotify(target, { alpn = 'h2', megabytes = 150, patience = 20000 } = {}) {
   const tap = new TlsTap(target.port, { alpn });
   await Promise.race([tap.secured, tap.closed]);
   if (alpn === 'h2') tap.socket.write(Buffer.concat([PREFACE, settings()]));
+  await taken(tap.raw);
   await sleep(20);
   tap.socket.end();
-  await sleep(20);
+  await taken(tap.raw);
   const chunk = randomBytes(1 << 20);
   for (let sent = 0; sent < megabytes && !tap.isClosed; sent++)
     await Promise.race([new Promise((done) => { tap.raw.write(chunk, done); }), tap.closed, sleep(500)]);
-  await Promise.race([tap.closed, sleep(1000)]);
+  await Promise.race([tap.closed, sleep(patience, undefined, { ref: false })]);
   const cut = tap.isClosed === true;
   tap.destroy();
   return { cut };
@@ -93,7 +97,7 @@ async function firstFlight(port) {
 }
 
 // Half a handshake, and nothing more.
-export async function slowHandshakes(target, { count = 500, ms = 14000 } = {}) {
+export async function slowHandshakes(target, { count = 500, ms = 60000 } = {}) {
   const hello = await firstFlight(target.port);
   const all = Array.from({ length: count }, (_, i) => {
     const socket = net.connect({ port: target.port, host: '127.0.0.1' });
@@ -144,7 +148,7 @@ export async function oddRecords(target) {
     const answer = ask(tap);
     if (length < 2) for (const byte of bytes) tap.socket.write(Buffer.from([byte]));
     else tap.socket.write(bytes);
-    const said = await Promise.race([answer, sleep(3000, 'silence')]);
+    const said = await Promise.race([answer, sleep(30000, 'silence', { ref: false })]);
     if (said !== 'HTTP/1.1 200 OK') throw new Error(`a head of ${bytes.length} bytes: ${said}`);
     tap.destroy();
   }

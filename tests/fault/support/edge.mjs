@@ -15,7 +15,7 @@ export const LONG = process.env.CM_TEST_LONG === '1';
 export const GROWTH_MIB = 64;
 const help = spawnSync(join(bin, 'services/cm-models'), ['--help'], { encoding: 'utf8' }).stdout;
 // Short enough for a test that waits for them.
-export const TIMEOUTS = Object.fromEntries(Object.entries({ CM_IDLE_TIMEOUT_S: '8', CM_HEAD_TIMEOUT_S: '3', CM_WRITE_TIMEOUT_S: '3' })
+export const TIMEOUTS = Object.fromEntries(Object.entries({ CM_IDLE_TIMEOUT_S: '8', CM_HEAD_TIMEOUT_S: '5', CM_WRITE_TIMEOUT_S: '5' })
   .filter(([name]) => help.includes(name)));
 const MODELS = 700;
 
@@ -112,8 +112,10 @@ export class Edge {
       seen = await this.cut();
     }
     assert.deepEqual(seen.failed, [], `${name}: honest requests failed`);
+    // Not more than where the store is out of reach for a moment while requests queue up.
+    assert.ok(seen.retried <= Math.max(3, seen.answered / 100), `${name}: ${seen.retried} honest requests had to be repeated`);
     assert.ok(seen.answered > 0, `${name}: the honest client was not served`);
-    return `; honest: ${seen.answered} answered, p50 ${seen.p50.toFixed(1)}, p99 ${seen.p99.toFixed(1)}, max ${seen.max.toFixed(0)} ms`;
+    return `; honest: ${seen.answered} answered${seen.retried ? `, ${seen.retried} repeated` : ''}, p50 ${seen.p50.toFixed(1)}, p99 ${seen.p99.toFixed(1)}, max ${seen.max.toFixed(0)} ms`;
   }
 
   async stop() {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Clients that take their time. Each is {kind, done}: done resolves, when its
+// Clients that take their time. Each is {kind, done, destroy}: done resolves, when its
 // connection is over, to {answers: [{status, body}], rest}: what was answered whole
 // and what was left of an answer that was cut.
 import http2 from 'node:http2';
@@ -28,7 +28,7 @@ function client(kind, socket, ready, script) {
   socket.on('data', (chunk) => { text += chunk.toString('latin1'); });
   socket.on('error', () => {});
   socket.once(ready, () => script(socket));
-  return { kind, socket, done: new Promise((done) => socket.on('close', () => done(split(text)))) };
+  return { kind, socket, destroy: () => socket.destroy(), done: new Promise((done) => socket.on('close', () => done(split(text)))) };
 }
 
 const over = (secure) => (secure ? 'secureConnect' : 'connect');
@@ -85,5 +85,5 @@ export function streams(base, headers, count) {
       stream.resume();
     }
   };
-  return { kind: 'streams', done, resume };
+  return { kind: 'streams', done, resume, destroy: () => session.destroy() };
 }

@@ -4,7 +4,7 @@ import net from 'node:net';
 
 // Sends text on one connection and collects what comes back until the server
 // closes, or until `ms` pass without a byte.
-export function raw(port, text, ms = 500) {
+export function raw(port, text, ms = 5000) {
   return new Promise((done, fail) => {
     const chunks = [];
     let closed = false;

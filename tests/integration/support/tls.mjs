@@ -73,4 +73,4 @@ export function ask(socket, path, headers = '') {
   });
 }
 
-export const curl = (...args) => spawnSync('curl', ['-sk', '-m', '10', ...args], { encoding: 'utf8' });
+export const curl = (...args) => spawnSync('curl', ['-sk', '-m', '60', ...args], { encoding: 'utf8' });
