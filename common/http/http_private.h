@@ -28,13 +28,13 @@ struct server {
     h2o_globalconf_t config;
     h2o_context_t context;
     h2o_accept_ctx_t accept;
-    h2o_linklist_t listeners;     // struct listener
-    h2o_linklist_t conns;         // struct conn
-    h2o_linklist_t lingers;       // struct lingering
-    h2o_linklist_t deferreds;     // struct deferred with a live call
-    h2o_linklist_t failed_writes; // struct conn, by its failed.link
-    uv_timer_t failed_timer;      // runs while there are any
-    uv_timer_t accept_pause;      // runs while out of descriptors
+    h2o_linklist_t listeners;    // struct listener
+    h2o_linklist_t conns;        // struct conn
+    h2o_linklist_t lingers;      // struct lingering
+    h2o_linklist_t deferreds;    // struct deferred with a live call
+    h2o_linklist_t ended_writes; // struct conn, by its write.link
+    uv_idle_t later;             // runs while there are any
+    uv_timer_t accept_pause;     // runs while out of descriptors
     uv_timer_t drain_timer;
     uv_timer_t reap_timer;
     uint64_t reaped_ms;      // when it last ran
@@ -93,12 +93,12 @@ struct conn {
     struct refusal refuse;
     enum goaway goaway;
     uint32_t last_stream; // that will be answered, after GOAWAY_LAST
-    struct {              // a write that failed at once, to be told in a later turn
+    struct {              // one that ended at once, to be told in a later turn
         h2o_linklist_t link;
         uv_write_t *req;
         uv_write_cb cb;
         int status;
-    } failed;
+    } write;
     bool http2;
     bool head_done; // of the request that is arriving (HTTP/1)
     bool let_go;    // libh2o's protocol half is done with it

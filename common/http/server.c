@@ -105,8 +105,8 @@ struct server *server_create(uv_loop_t *loop, const struct server_options *optio
     h2o_linklist_init_anchor(&s->conns);
     h2o_linklist_init_anchor(&s->lingers);
     h2o_linklist_init_anchor(&s->deferreds);
-    h2o_linklist_init_anchor(&s->failed_writes);
-    uv_timer_init(loop, &s->failed_timer);
+    h2o_linklist_init_anchor(&s->ended_writes);
+    uv_idle_init(loop, &s->later);
     uv_timer_init(loop, &s->accept_pause);
     uv_timer_init(loop, &s->drain_timer);
     uv_timer_init(loop, &s->reap_timer);
@@ -121,7 +121,7 @@ void server_destroy(struct server *s)
     CM_ASSERT(s->drained && s->counters.open == 0 && h2o_linklist_is_empty(&s->listeners));
     uv_close((uv_handle_t *)&s->accept_pause, NULL);
     uv_close((uv_handle_t *)&s->drain_timer, NULL);
-    uv_close((uv_handle_t *)&s->failed_timer, NULL);
+    uv_close((uv_handle_t *)&s->later, NULL);
     uv_close((uv_handle_t *)&s->reap_timer, NULL);
     // Turns the loop once, which finishes all closes.
     h2o_context_dispose(&s->context);
