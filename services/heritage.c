@@ -57,6 +57,14 @@ static void settle_log_level(void)
     setenv("CM_LOG_LEVEL", log_level_name(log_level()), 1);
 }
 
+// A worker takes and gives back the same few sizes for each request, some of them for
+// many streams at once; libc keeps seven of a size at hand and looks for the rest. What
+// the operator has set stays.
+static void settle_allocator(void)
+{
+    setenv("GLIBC_TUNABLES", "glibc.malloc.tcache_count=64", 0);
+}
+
 // In the child. Returns only when it could not become what it should.
 static void become(int program, char *const *argv, const int *fds, size_t fd_count, pid_t parent)
 {
@@ -69,6 +77,7 @@ static void become(int program, char *const *argv, const int *fds, size_t fd_cou
     // Not closed yet: the program's own is among them.
     close_range(HERITAGE_FD_MAPPING + (unsigned)fd_count, ~0U, CLOSE_RANGE_CLOEXEC);
     settle_log_level();
+    settle_allocator();
     fexecve(program, argv, environ);
     log_init("cm-models", "child"); // its descriptor may be one of the child's by now
     LOG_ERROR("exec_failed", LOG_CSTR("error", strerror(errno)));
