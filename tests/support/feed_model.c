@@ -160,7 +160,9 @@ static void make_peace(void)
     sim.peace_at = sim.now;
     store_heal();
     net_heal();
-    uint32_t deadline = sim.now + 3 * REPAIR_WAIT_MS + 10 * POLL_MS + 60 * sim.delay_max;
+    // Who is far behind reads an answer for each part of each revision.
+    uint32_t reads = 60 + 4 * (uint32_t)sim.node_count;
+    uint32_t deadline = sim.now + 3 * REPAIR_WAIT_MS + 10 * POLL_MS + reads * sim.delay_max;
     while (!all_converged()) {
         for (int i = 0; i < sim.worker_count; i++)
             sim_require(sim.now < deadline || check_converged(&sim.workers[i]), &sim.workers[i],
