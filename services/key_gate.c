@@ -226,9 +226,11 @@ static bool wait_read(struct key_gate *g, struct key_question *q)
     return false;
 }
 
+// Connections that ask for one thing are as many as there may be connections; what others
+// ask for on top is bounded, and never in their way.
 static bool wait_confirm(struct key_gate *g, struct key_question *q)
 {
-    if (g->confirm_count >= KEY_FILL_WAITERS_MAX) {
+    if (q->crowded && g->confirm_count >= KEY_FILL_WAITERS_MAX) {
         g->doubt = KEY_DOUBT_TOO_MANY;
         return false;
     }

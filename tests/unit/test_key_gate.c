@@ -350,6 +350,26 @@ static void too_many_that_wait_are_told_so(void **state)
     assert_int_equal(world.sent, 1);
 }
 
+static void a_crowd_that_waits_for_a_confirmation_is_in_nobodys_way(void **state)
+{
+    (void)state;
+    static struct key_question crowd[KEY_FILL_WAITERS_MAX + 2];
+    know(A, "active", 4);
+    pass_ms(KEY_LEASE_POLLS * WORLD_POLL_MS + 1);
+    for (size_t i = 0; i < CM_ARRAY_LEN(crowd); i++) {
+        assert_int_equal(ask(A), KEY_LATER_CONFIRM);
+        crowd[i].digest = world_digest(A);
+        crowd[i].on_verdict = ignore;
+        crowd[i].crowded = i > 0;
+        assert_int_equal(key_gate_wait(gate, &crowd[i], KEY_LATER_CONFIRM),
+                         i < KEY_FILL_WAITERS_MAX);
+    }
+    assert_int_equal(key_gate_doubt(gate), KEY_DOUBT_TOO_MANY);
+    assert_true(wait_for(A, 0, KEY_LATER_CONFIRM));
+    confirm();
+    assert_told("g");
+}
+
 static void nothing_is_known_without_a_catalog(void **state)
 {
     (void)state;
@@ -509,6 +529,7 @@ int main(void)
         CASE(a_reload_does_not_renew_the_lease),
         CASE(what_cannot_be_made_sure_of_is_unknown),
         CASE(too_many_that_wait_are_told_so),
+        CASE(a_crowd_that_waits_for_a_confirmation_is_in_nobodys_way),
         CASE(nothing_is_known_without_a_catalog),
         CASE(unknown_keys_while_the_store_is_suspect),
         CASE(known_keys_in_an_outage_until_max_stale),
