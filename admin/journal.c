@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Two files: "journal" grows, and becomes "journal.1" when it is full, in place of
-// the one before. A record is its length, its kind, its bytes and a digest of
-// these, so that the end of a file that a crash left behind is seen for what it
-// is; everything before it is good, because nothing is ever overwritten.
+// the one before. Nothing is ever overwritten. Their records (journal_record.c):
 //
 //   S  store    prefix and database that it is about, first in each file
 //   N  note     epoch, revision, change, parents
@@ -16,45 +14,37 @@
 // answered is here as done, whatever happens to the machine, and of what is only
 // intended, or lost with the machine's memory, the client has heard nothing.
 //
-// A sync that failed is no reason to sync again: Linux reports it once and takes the
-// pages for clean, so the next one "succeeds" without them, and by then they may be
-// in the file before. Both files are written anew, under "journal.new" until they are
-// synced, before anything else is written.
+// While the disk is full or broken no intent is taken, so no script is sent. The outcome
+// of one that had left is owed then: it is written before anything else. A record that the
+// disk gave back otherwise is skipped, each time the file is read, what a crash cut at the
+// end is cut off (nobody was answered). As who was done before what was done is done as
+// well, a lost "done" costs nothing as soon as there is a next one.
 #include "admin/journal.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "admin/journal_disk.h"
+#include "admin/journal_record.h"
 #include "common/base/log.h"
 #include "common/base/state_dir.h"
-#include "common/model/sha256.h"
 
 enum {
-    FILE_MAX = 8 << 20, // bytes; one record may be longer
-    RECORD_MAX = 1 << 30,
-    FRAME = 5, // length and kind, before the bytes
-    SUM = 16,  // of the digest, after them
-    NUMBER = 8
+    HEAL_EVERY_MS = 1000, // while it cannot be written
+    NUMBER = 8,
+    INTENT = 4 * NUMBER // of an intent, before the image
 };
-enum { CURRENT, PREVIOUS, FILES };
-static const char *const names[FILES] = {"journal", "journal.1"};
-static const char fresh_name[] = "journal.new";
-static const char magic[] = "cm-journal 1\n";
 
 struct journal {
-    struct state_dir dir;
-    int lock_fd, fd[FILES];
+    struct journal_disk disk;
+    int lock_fd;
     const char *store;
-    bool named;    // a record says that it is of our store,
-    bool foreign;  // or of another one
-    uint64_t size; // of the current file
-    bool behind;   // something was written and not synced
-    bool failed;   // a sync failed: nothing is written before the files are written anew
+    bool named;   // a record says that it is of our store,
+    bool foreign; // or of another one
+    bool owes;    // entries have an outcome that is not written
+    uint64_t heal_at_ms;
     struct journal_entry *entries;
     size_t count, room;
     struct head position;
@@ -127,8 +117,22 @@ static void add_entry(struct journal *j, const struct journal_entry *e)
         j->highest = e->revision;
 }
 
+// A commit is made on the head that it was planned on, or not at all: where one is done,
+// the one before it was.
+static void learn_done(struct journal *j, struct journal_entry *e)
+{
+    uint64_t previous = e->previous;
+    e->state = JOURNAL_DONE;
+    while (e > j->entries && (--e)->state != JOURNAL_DONE)
+        if (e->state == JOURNAL_INTENDED && e->change == previous) {
+            e->state = JOURNAL_DONE;
+            previous = e->previous;
+        }
+}
+
 // What a record says, when it is read back as well as when it was just written.
-static bool learn(struct journal *j, unsigned file, uint64_t at, char kind, struct slice bytes)
+static bool learn(struct journal *j, enum journal_file file, uint64_t at, char kind,
+                  struct slice bytes)
 {
     struct slice rest = bytes;
     struct head h = {.format = HEAD_FORMAT};
@@ -157,9 +161,11 @@ static bool learn(struct journal *j, unsigned file, uint64_t at, char kind, stru
     case 'V':
         if (!take_u64(&rest, &change))
             return false;
-        known = find(j, change);
-        if (known != NULL) // it may have gone with an older file
-            known->state = kind == 'D' ? JOURNAL_DONE : JOURNAL_VOID;
+        known = find(j, change); // NULL: it has gone with an older file
+        if (known != NULL && kind == 'D')
+            learn_done(j, known);
+        else if (known != NULL)
+            known->state = JOURNAL_VOID;
         return true;
     default:
         return false;
@@ -168,186 +174,103 @@ static bool learn(struct journal *j, unsigned file, uint64_t at, char kind, stru
 
 // --- reading
 
-static void sum_of(char kind, struct slice bytes, unsigned char out[SUM])
+// Learns all that is good, and gives back where that ends.
+static size_t read_records(struct journal *j, enum journal_file file, const struct buf *bytes)
 {
-    const struct slice parts[] = {slice_make(&kind, 1), bytes};
-    unsigned char digest[SHA256_LEN];
-    sha256_parts(parts, CM_ARRAY_LEN(parts), digest);
-    memcpy(out, digest, SUM);
+    struct slice rest = journal_disk_records(bytes);
+    for (;;) {
+        struct journal_record r;
+        while (journal_record_take(&rest, &r))
+            if (!learn(j, file, (uint64_t)(r.bytes.ptr - bytes->ptr), r.kind, r.bytes))
+                LOG_ERROR("journal_not_understood", LOG_CSTR("file", journal_disk_name(file)));
+        const char *bad = rest.ptr;
+        if (!journal_record_seek(&rest))
+            return (size_t)(bad - bytes->ptr);
+        LOG_ERROR("journal_damaged", LOG_CSTR("file", journal_disk_name(file)),
+                  LOG_U64("at", (uint64_t)(bad - bytes->ptr)),
+                  LOG_U64("bytes", (uint64_t)(rest.ptr - bad)),
+                  LOG_CSTR("hint", "a bad disk: what was written there is skipped"));
+    }
 }
 
-static bool read_at(int fd, uint64_t at, char *out, size_t len)
+static bool read_file(struct journal *j, enum journal_file file, struct buf *why)
 {
-    while (len > 0) {
-        ssize_t n = pread(fd, out, len, (off_t)at);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        out += n;
-        at += (uint64_t)n;
-        len -= (size_t)n;
-    }
-    return true;
-}
-
-// The record at *at: false at the end of what is good.
-static bool read_record(struct journal *j, unsigned file, uint64_t *at, uint64_t size)
-{
-    unsigned char frame[FRAME], sum[SUM], want[SUM];
-    if (size - *at < FRAME + SUM || !read_at(j->fd[file], *at, (char *)frame, FRAME))
+    struct buf bytes = {.len = 0};
+    if (!journal_disk_open(&j->disk, file))
         return false;
-    size_t len = frame[0] | (size_t)frame[1] << 8 | (size_t)frame[2] << 16 | (size_t)frame[3] << 24;
-    if (len > RECORD_MAX || size - *at - FRAME - SUM < len)
-        return false;
-    char *bytes = xmalloc(len);
-    bool good = read_at(j->fd[file], *at + FRAME, bytes, len) &&
-                read_at(j->fd[file], *at + FRAME + len, (char *)sum, SUM);
-    if (good) {
-        sum_of((char)frame[4], slice_make(bytes, len), want);
-        good = memcmp(sum, want, SUM) == 0 &&
-               learn(j, file, *at + FRAME, (char)frame[4], slice_make(bytes, len));
-    }
-    free(bytes);
-    *at += good ? FRAME + len + SUM : 0;
-    return good;
-}
-
-static bool read_file(struct journal *j, unsigned file, struct buf *why)
-{
-    struct stat st;
-    char head[sizeof(magic) - 1];
-    uint64_t at = sizeof(head);
-    if (fstat(j->fd[file], &st) != 0)
-        return false;
-    uint64_t size = (uint64_t)st.st_size;
-    if (size >= sizeof(head) &&
-        (!read_at(j->fd[file], 0, head, sizeof(head)) || memcmp(head, magic, sizeof(head)) != 0)) {
-        buf_printf(why, "%s is no journal of ours", names[file]);
-        return false;
-    }
-    while (at < size && read_record(j, file, &at, size))
-        continue;
-    if (at < size)
-        LOG_WARN("journal_cut", LOG_CSTR("file", names[file]), LOG_U64("bytes", size - at),
+    if (j->disk.fd[file] < 0) // there is none
+        return true;
+    bool ours = journal_disk_load(&j->disk, file, &bytes);
+    size_t size = bytes.len, good = ours && size > 0 ? read_records(j, file, &bytes) : 0;
+    buf_fini(&bytes);
+    if (!ours && errno == 0)
+        buf_printf(why, "%s is no journal of ours", journal_disk_name(file));
+    if (good < size)
+        LOG_WARN("journal_cut", LOG_CSTR("file", journal_disk_name(file)),
+                 LOG_U64("bytes", size - good),
                  LOG_CSTR("hint", "the end of a write that a crash cut, or a bad disk"));
-    if (file == CURRENT) {
-        if (size > at && ftruncate(j->fd[file], (off_t)at) != 0)
-            return false;
-        j->size = size < sizeof(head) ? 0 : at;
-    }
-    return true;
+    return ours && (file != JOURNAL_CURRENT || journal_disk_end_at(&j->disk, good));
 }
 
 // --- writing
-
-static bool write_all(int fd, uint64_t at, struct slice bytes)
-{
-    while (bytes.len > 0) {
-        ssize_t n = pwrite(fd, bytes.ptr, bytes.len, (off_t)at);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        at += (uint64_t)n;
-        bytes = slice_skip(bytes, (size_t)n);
-    }
-    return true;
-}
 
 // Written, or not there.
 static bool append(struct journal *j, char kind, struct slice bytes)
 {
     struct buf record = {.len = 0};
-    unsigned char sum[SUM];
-    uint64_t at = j->size;
-    CM_ASSERT(bytes.len <= RECORD_MAX);
-    for (int shift = 0; shift < 32; shift += 8)
-        buf_append_char(&record, (char)((bytes.len >> shift) & 0xff));
-    buf_append_char(&record, kind);
-    buf_append_slice(&record, bytes);
-    sum_of(kind, bytes, sum);
-    buf_append(&record, sum, SUM);
-    bool good = write_all(j->fd[CURRENT], at, buf_slice(&record));
-    j->behind = j->behind || good;
+    uint64_t at;
+    journal_record_put(&record, kind, bytes);
+    bool good = journal_disk_append(&j->disk, buf_slice(&record), &at);
     if (good) {
-        j->size += record.len;
-        good = learn(j, CURRENT, at + FRAME, kind, bytes);
+        good = learn(j, JOURNAL_CURRENT, at + JOURNAL_RECORD_FRAME, kind, bytes);
         CM_ASSERT(good);
-    } else {
-        LOG_ERROR("journal_not_written", LOG_CSTR("why", strerror(errno)));
-        if (ftruncate(j->fd[CURRENT], (off_t)at) != 0)
-            LOG_ERROR("journal_not_cut", LOG_CSTR("why", strerror(errno)));
     }
     buf_fini(&record);
     return good;
 }
 
-static bool sync_now(struct journal *j)
+static bool append_outcome(struct journal *j, const struct journal_entry *e,
+                           enum journal_state state)
 {
-    if (j->behind && fdatasync(j->fd[CURRENT]) != 0) {
-        LOG_ERROR("journal_not_synced", LOG_CSTR("why", strerror(errno)));
-        j->failed = true;
-        return false;
-    }
-    j->behind = false;
-    return true;
+    struct buf bytes = {.len = 0};
+    put_u64(&bytes, e->change);
+    bool good = append(j, state == JOURNAL_DONE ? 'D' : 'V', buf_slice(&bytes));
+    buf_fini(&bytes);
+    return good;
 }
 
-static bool copy_bytes(int from, int to)
+// What has to come before anything else that is written.
+static bool catch_up(struct journal *j)
 {
-    char bytes[64 * 1024];
-    ssize_t n;
-    for (uint64_t at = 0; (n = pread(from, bytes, sizeof(bytes), (off_t)at)) > 0; at += (uint64_t)n)
-        if (!write_all(to, at, slice_make(bytes, (size_t)n)))
+    if (j->disk.sync_failed && !journal_disk_sync(&j->disk))
+        return false;
+    for (size_t i = 0; j->owes && i < j->count; i++) {
+        struct journal_entry *e = &j->entries[i];
+        if (e->owed && !append_outcome(j, e, e->state))
             return false;
-    return n == 0;
-}
-
-static bool renew_file(struct journal *j, unsigned file)
-{
-    if (j->fd[file] < 0)
-        return true;
-    int fd = state_dir_edit(&j->dir, fresh_name, true);
-    errno = fd < 0 ? -fd : errno;
-    if (fd < 0)
-        return false;
-    if (ftruncate(fd, 0) != 0 || !copy_bytes(j->fd[file], fd) || fdatasync(fd) != 0 ||
-        renameat(j->dir.fd, fresh_name, j->dir.fd, names[file]) != 0) {
-        close(fd);
-        return false;
+        e->owed = false;
     }
-    close(j->fd[file]);
-    j->fd[file] = fd;
+    j->owes = false;
     return true;
 }
 
-static bool renew(struct journal *j)
+static void put_note(struct buf *out, const struct head *head)
 {
-    if (!renew_file(j, PREVIOUS) || !renew_file(j, CURRENT) || fsync(j->dir.fd) != 0) {
-        LOG_ERROR("journal_not_renewed", LOG_CSTR("why", strerror(errno)));
-        return false;
-    }
-    LOG_WARN("journal_renewed", LOG_CSTR("why", "a sync had failed"));
-    j->behind = j->failed = false;
-    return true;
+    put_u64(out, head->epoch);
+    put_u64(out, head->revision);
+    put_u64(out, head->change);
+    put_parents(out, head);
 }
 
-// False with errno set.
-static bool open_file(struct journal *j, unsigned file, bool make)
+// What each file begins with.
+static void put_beginning(struct buf *out, const struct journal *j)
 {
-    int fd = state_dir_edit(&j->dir, names[file], make);
-    j->fd[file] = fd < 0 ? -1 : fd;
-    errno = fd < 0 ? -fd : errno;
-    return fd >= 0;
-}
-
-static bool begin_file(struct journal *j)
-{
-    bool good = ftruncate(j->fd[CURRENT], 0) == 0 &&
-                write_all(j->fd[CURRENT], 0, slice_make(magic, sizeof(magic) - 1));
-    j->size = sizeof(magic) - 1;
-    return good && append(j, 'S', slice_of(j->store)) && sync_now(j) && fsync(j->dir.fd) == 0;
+    struct buf note = {.len = 0};
+    put_note(&note, &j->position);
+    journal_record_put(out, 'S', slice_of(j->store));
+    if (j->position.epoch != 0)
+        journal_record_put(out, 'N', buf_slice(&note));
+    buf_fini(&note);
 }
 
 // The entries of the file that goes are forgotten.
@@ -356,38 +279,39 @@ static void shift_entries(struct journal *j)
     size_t kept = 0;
     for (size_t i = 0; i < j->count; i++) {
         struct journal_entry e = j->entries[i];
-        if (e.file == PREVIOUS)
+        if (e.file == JOURNAL_PREVIOUS)
             continue;
-        e.file = PREVIOUS;
+        e.file = JOURNAL_PREVIOUS;
         j->entries[kept++] = e;
     }
     j->count = kept;
 }
 
-// What is intended and not settled is in the file before, then.
-static bool rotate(struct journal *j)
+static bool is_open(const struct journal *j, enum journal_file file)
 {
-    struct head position = j->position;
-    if (!sync_now(j) || renameat(j->dir.fd, names[CURRENT], j->dir.fd, names[PREVIOUS]) != 0)
-        return false;
-    if (j->fd[PREVIOUS] >= 0)
-        close(j->fd[PREVIOUS]);
-    j->fd[PREVIOUS] = j->fd[CURRENT];
-    shift_entries(j);
-    if (open_file(j, CURRENT, true) && begin_file(j) && journal_note(j, &position))
-        return true;
-    LOG_ERROR("journal_not_rotated", LOG_CSTR("why", strerror(errno)));
+    for (size_t i = 0; i < j->count; i++)
+        if (j->entries[i].file == file && j->entries[i].state == JOURNAL_INTENDED)
+            return true;
     return false;
+}
+
+// Not while it is open what became of a write whose intent would go.
+static void rotate_if_full(struct journal *j)
+{
+    struct buf beginning = {.len = 0};
+    if (!journal_disk_is_full(&j->disk) || is_open(j, JOURNAL_PREVIOUS))
+        return;
+    put_beginning(&beginning, j);
+    if (journal_disk_rotate(&j->disk, buf_slice(&beginning)))
+        shift_entries(j);
+    buf_fini(&beginning);
 }
 
 bool journal_note(struct journal *j, const struct head *head)
 {
     struct buf bytes = {.len = 0};
-    put_u64(&bytes, head->epoch);
-    put_u64(&bytes, head->revision);
-    put_u64(&bytes, head->change);
-    put_parents(&bytes, head);
-    bool good = append(j, 'N', buf_slice(&bytes)) && sync_now(j);
+    put_note(&bytes, head);
+    bool good = append(j, 'N', buf_slice(&bytes)) && journal_disk_sync(&j->disk);
     buf_fini(&bytes);
     return good;
 }
@@ -395,44 +319,56 @@ bool journal_note(struct journal *j, const struct head *head)
 bool journal_intend(struct journal *j, const struct journal_entry *entry, struct slice image)
 {
     struct buf bytes = {.len = 0};
-    if (j->failed && !renew(j))
+    if (!catch_up(j))
         return false;
-    if (j->size > FILE_MAX && !rotate(j))
-        return false;
+    rotate_if_full(j);
     put_u64(&bytes, entry->epoch);
     put_u64(&bytes, entry->revision);
     put_u64(&bytes, entry->change);
     put_u64(&bytes, entry->previous);
     buf_append_slice(&bytes, image);
-    bool good = append(j, 'I', buf_slice(&bytes));
+    bool good = !j->disk.sync_failed && append(j, 'I', buf_slice(&bytes));
+    if (good)
+        journal_disk_set_error(&j->disk, 0);
     buf_fini(&bytes);
     return good;
 }
 
 void journal_settle(struct journal *j, uint64_t change, enum journal_state state)
 {
-    struct buf bytes = {.len = 0};
     struct journal_entry *e = find(j, change);
     CM_ASSERT(state != JOURNAL_INTENDED);
-    if (e == NULL || e->state == state)
+    if (e == NULL || e->state == state || append_outcome(j, e, state))
         return;
-    put_u64(&bytes, change);
-    if (!append(j, state == JOURNAL_DONE ? 'D' : 'V', buf_slice(&bytes)))
-        e->state = state;
-    buf_fini(&bytes);
+    e->state = state;
+    e->owed = j->owes = true;
 }
 
 int journal_sync_begin(struct journal *j)
 {
-    int fd = fcntl(j->fd[CURRENT], F_DUPFD_CLOEXEC, 0);
-    j->behind = j->behind && fd < 0;
-    return fd;
+    if (!catch_up(j))
+        return -1;
+    rotate_if_full(j);
+    return j->disk.sync_failed ? -1 : journal_disk_sync_begin(&j->disk);
 }
 
-void journal_sync_failed(struct journal *j)
+bool journal_sync_end(struct journal *j, int error)
 {
-    j->behind = true;
-    j->failed = true;
+    return journal_disk_sync_end(&j->disk, error);
+}
+
+void journal_heal(struct journal *j, uint64_t now_ms)
+{
+    if (j->disk.error == 0 || now_ms < j->heal_at_ms)
+        return;
+    j->heal_at_ms = now_ms + HEAL_EVERY_MS;
+    if (catch_up(j) && journal_disk_has_room(&j->disk))
+        journal_disk_set_error(&j->disk, 0);
+}
+
+const char *journal_error(const struct journal *j)
+{
+    return j->disk.error == 0 ? NULL : strerror(j->disk.error);
 }
 
 // --- asking
@@ -479,13 +415,20 @@ uint64_t journal_highest(const struct journal *j)
 
 bool journal_image(const struct journal *j, size_t i, struct buf *out)
 {
+    enum { FRAMED = JOURNAL_RECORD_FRAME + INTENT + JOURNAL_RECORD_SUM };
     const struct journal_entry *e = journal_at(j, i);
+    struct buf record = {.len = 0};
+    struct journal_record r;
     buf_clear(out);
-    buf_reserve(out, e->len + 1);
-    if (!read_at(j->fd[e->file], e->at, out->ptr, e->len))
-        return false;
-    out->len = e->len;
-    return true;
+    buf_reserve(&record, FRAMED + e->len);
+    bool good = journal_disk_read(&j->disk, e->file, e->at - INTENT - JOURNAL_RECORD_FRAME,
+                                  record.ptr, FRAMED + e->len);
+    struct slice rest = slice_make(record.ptr, FRAMED + e->len);
+    good = good && journal_record_take(&rest, &r) && r.bytes.len == INTENT + e->len;
+    if (good)
+        buf_append_slice(out, slice_skip(r.bytes, INTENT));
+    buf_fini(&record);
+    return good;
 }
 
 // --- opening
@@ -504,9 +447,9 @@ static const char *reason_of(int error)
 
 static bool open_dir(struct journal *j, const char *path, struct buf *why)
 {
-    int error = state_dir_open(&j->dir, path);
+    int error = state_dir_open(&j->disk.dir, path);
     if (error == 0)
-        j->lock_fd = state_dir_lock(&j->dir, "lock");
+        j->lock_fd = state_dir_lock(&j->disk.dir, "lock");
     if (error == 0 && j->lock_fd >= 0)
         return true;
     if (error == 0 && j->lock_fd == -EWOULDBLOCK)
@@ -524,21 +467,30 @@ static bool check_store(const struct journal *j, struct buf *why)
     return !j->foreign;
 }
 
+static bool begin_first(struct journal *j)
+{
+    struct buf beginning = {.len = 0};
+    put_beginning(&beginning, j);
+    bool good = journal_disk_begin(&j->disk, buf_slice(&beginning));
+    buf_fini(&beginning);
+    return good;
+}
+
 static bool open_files(struct journal *j, struct buf *why)
 {
-    if (open_file(j, PREVIOUS, false) ? !read_file(j, PREVIOUS, why) : errno != ENOENT)
+    if (!read_file(j, JOURNAL_PREVIOUS, why) || !read_file(j, JOURNAL_CURRENT, why) ||
+        !check_store(j, why))
         return false;
-    if (!open_file(j, CURRENT, true) || !read_file(j, CURRENT, why) || !check_store(j, why))
-        return false;
-    if (j->size == 0)
-        return begin_file(j);
-    return j->named || (append(j, 'S', slice_of(j->store)) && sync_now(j));
+    if (j->disk.size == 0)
+        return begin_first(j);
+    return j->named || (append(j, 'S', slice_of(j->store)) && journal_disk_sync(&j->disk));
 }
 
 struct journal *journal_open(const char *dir, const char *store, struct buf *why)
 {
     struct journal *j = xcalloc(1, sizeof(*j));
-    j->dir.fd = j->lock_fd = j->fd[CURRENT] = j->fd[PREVIOUS] = -1;
+    journal_disk_init(&j->disk);
+    j->lock_fd = -1;
     j->store = store;
     if (open_dir(j, dir, why) && open_files(j, why))
         return j;
@@ -552,12 +504,9 @@ void journal_close(struct journal *j)
 {
     if (j == NULL)
         return;
-    for (size_t i = 0; i < FILES; i++)
-        if (j->fd[i] >= 0)
-            close(j->fd[i]);
     if (j->lock_fd >= 0)
         close(j->lock_fd);
-    state_dir_close(&j->dir);
+    journal_disk_fini(&j->disk);
     free(j->entries);
     free(j);
 }

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "admin/journal_disk.h"
 #include "common/base/buf.h"
 #include "common/model/head.h"
 
@@ -20,8 +21,9 @@ struct journal_entry {
     uint64_t epoch, revision, change; // of the head that it makes
     uint64_t previous;                // the change before it
     enum journal_state state;
+    bool owed; // that is not written yet
     // Where its image is.
-    unsigned file;
+    enum journal_file file;
     uint64_t at;
     size_t len;
 };
@@ -30,8 +32,8 @@ struct journal;
 
 // Opens or creates it in dir, which must be ours alone (state_dir.h), and takes the lock
 // on it: two processes never share one. store names what the journal is about (kept by
-// pointer); one of another store is refused. What cannot be read at the end (a write
-// that a crash cut) is cut off, with a line in the log. NULL with a reason in *why.
+// pointer); one of another store is refused. What cannot be read is skipped, or cut off
+// at the end (a write that a crash cut), with a line in the log. NULL with a reason in *why.
 CM_MUST_CHECK struct journal *journal_open(const char *dir, const char *store, struct buf *why);
 void journal_close(struct journal *j); // NULL is fine
 
@@ -44,19 +46,24 @@ struct head journal_position(const struct journal *j);
 CM_MUST_CHECK bool journal_note(struct journal *j, const struct head *head);
 
 // The script is about to be sent: written before it returns, and synced with the
-// outcome (journal_sync.h). False when that failed, or when the last sync failed and
-// the files cannot be written anew; then the script must not be sent.
+// outcome (journal_sync.h). False when it cannot be written, nor what has to be before
+// it (below); then the script must not be sent.
 CM_MUST_CHECK bool journal_intend(struct journal *j, const struct journal_entry *entry,
                                   struct slice image);
-// What became of it. (If that cannot be written, the log of the store has to tell
-// after a restart.)
+// What became of it. When that cannot be written it is owed: nothing else is written, and
+// no sync succeeds, before it is.
 void journal_settle(struct journal *j, uint64_t change, enum journal_state state);
 
-// For journal_sync.c: a descriptor (the caller closes it) by which all that was
-// written until now is synced, or -1; after that it counts as synced, unless the
-// caller says that it failed.
+// For journal_sync.c: a descriptor (it stays the journal's) by which another thread brings
+// to the disk all that was written until now, or -1: it cannot be. After a descriptor the
+// end has to be said (a positive errno or 0): true when it is all on disk.
 CM_MUST_CHECK int journal_sync_begin(struct journal *j);
-void journal_sync_failed(struct journal *j);
+CM_MUST_CHECK bool journal_sync_end(struct journal *j, int error);
+
+// Why it cannot be written; NULL = as far as is known it can be.
+const char *journal_error(const struct journal *j);
+// Finds out, once a second, whether that is over; call it at least so often.
+void journal_heal(struct journal *j, uint64_t now_ms);
 
 // Oldest first.
 size_t journal_count(const struct journal *j);

@@ -9,15 +9,13 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-#include "common/base/log.h"
 #include "common/store/later.h"
 
 struct waiter {
     struct waiter *next;
-    void (*on_synced)(void *ctx);
+    void (*on_synced)(void *ctx, bool on_disk);
     void *ctx;
 };
 
@@ -28,7 +26,7 @@ struct journal_sync {
     bool running;
     struct waiter *served;        // by the sync that runs
     struct waiter *first, **last; // by the next one
-    int fd, error;                // the running sync's; error is a positive errno
+    int fd, error;                // the running sync's; -1 = there is nothing to be done
 };
 
 struct journal_sync *journal_sync_create(uv_loop_t *loop, struct journal *j)
@@ -56,11 +54,11 @@ static void on_work(uv_work_t *work)
 
 static void run(void *ctx);
 
-static void tell(struct waiter *w)
+static void tell(struct waiter *w, bool on_disk)
 {
     while (w != NULL) {
         struct waiter *next = w->next;
-        w->on_synced(w->ctx);
+        w->on_synced(w->ctx, on_disk);
         free(w);
         w = next;
     }
@@ -71,17 +69,12 @@ static void on_worked(uv_work_t *work, int status)
     struct journal_sync *s = CM_CONTAINER_OF(work, struct journal_sync, work);
     struct waiter *served = s->served;
     CM_ASSERT(status == 0); // it is never cancelled
-    if (s->fd >= 0)
-        close(s->fd);
-    if (s->error != 0) {
-        LOG_ERROR("journal_not_synced", LOG_CSTR("why", strerror(s->error)));
-        journal_sync_failed(s->journal);
-    }
+    bool on_disk = s->fd >= 0 && journal_sync_end(s->journal, s->error);
     s->served = NULL;
     s->running = s->first != NULL;
     if (s->running)
         run(s);
-    tell(served);
+    tell(served, on_disk);
 }
 
 static void run(void *ctx)
@@ -91,11 +84,12 @@ static void run(void *ctx)
     s->first = NULL;
     s->last = &s->first;
     s->fd = journal_sync_begin(s->journal);
-    s->error = s->fd < 0 ? errno : 0;
+    s->error = 0;
     CM_ASSERT(uv_queue_work(s->loop, &s->work, on_work, on_worked) == 0);
 }
 
-void journal_sync_wait(struct journal_sync *s, void (*on_synced)(void *ctx), void *ctx)
+void journal_sync_wait(struct journal_sync *s, void (*on_synced)(void *ctx, bool on_disk),
+                       void *ctx)
 {
     struct waiter *w = xcalloc(1, sizeof(*w));
     w->on_synced = on_synced;

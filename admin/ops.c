@@ -9,14 +9,29 @@
 #include "common/base/metrics.h"
 #include "common/http/reply.h"
 
+// Why the journal cannot be written; NULL when it can be, or there is none.
+static const char *journal_trouble(const struct admin_ops *o)
+{
+    return o->api->journal == NULL ? NULL : journal_error(o->api->journal);
+}
+
 static bool is_ready(const struct admin_ops *o)
 {
-    return !o->draining && store_watch_is_ready(o->watch);
+    return !o->draining && store_watch_is_ready(o->watch) && journal_trouble(o) == NULL;
 }
 
 static const char *yes(bool value)
 {
     return value ? "true" : "false";
+}
+
+static void add_journal(const struct admin_ops *o, struct buf *out)
+{
+    const char *trouble = journal_trouble(o);
+    if (trouble != NULL)
+        buf_printf(out, "{\"state\":\"failing\",\"why\":\"%s\"}", trouble);
+    else
+        buf_printf(out, "{\"state\":\"%s\"}", o->api->journal == NULL ? "none" : "good");
 }
 
 static void send_ready(const struct admin_ops *o, struct call *c)
@@ -30,6 +45,8 @@ static void send_ready(const struct admin_ops *o, struct call *c)
                yes(redis_is_up(o->subscription)),
                (unsigned long long)store_watch_revision(o->watch), roster_count(o->roster));
     guard_write_state(o->api->guard, NULL, &body);
+    buf_append_str(&body, ",\"journal\":");
+    add_journal(o, &body);
     buf_append_char(&body, '}');
     reply_send_copy(c, ready ? 200 : 503, SLICE_LIT("application/json"), buf_slice(&body));
     buf_fini(&body);
@@ -49,6 +66,7 @@ enum row {
     ROW_WENT_BACK,
     ROW_DIVERGED,
     ROW_NEWER_FORMAT,
+    ROW_JOURNAL,
     ROW_REVISION,
     ROW_WORKERS,
     ROW_WAITING,
@@ -65,13 +83,16 @@ static const struct metric rows[ROW_COUNT] = {
     [ROW_5XX] = {"cm_admin_http_requests_total", "code=\"5xx\"", METRIC_COUNTER, ""},
     [ROW_OPEN] = {"cm_admin_http_connections", "", METRIC_GAUGE, "Open connections"},
     [ROW_IN_FLIGHT] = {"cm_admin_http_in_flight", "", METRIC_GAUGE, "Requests being answered"},
-    [ROW_READY] = {"cm_admin_ready", "", METRIC_GAUGE, "1 when Redis holds our history"},
+    [ROW_READY] = {"cm_admin_ready", "", METRIC_GAUGE,
+                   "1 when Redis holds our history and the journal can be written"},
     [ROW_EMPTY] = {"cm_admin_store_suspect", "reason=\"empty\"", METRIC_GAUGE,
                    "1 while Redis does not hold our history, and why"},
     [ROW_FOREIGN] = {"cm_admin_store_suspect", "reason=\"foreign\"", METRIC_GAUGE, ""},
     [ROW_WENT_BACK] = {"cm_admin_store_suspect", "reason=\"went_back\"", METRIC_GAUGE, ""},
     [ROW_DIVERGED] = {"cm_admin_store_suspect", "reason=\"diverged\"", METRIC_GAUGE, ""},
     [ROW_NEWER_FORMAT] = {"cm_admin_store_suspect", "reason=\"newer_format\"", METRIC_GAUGE, ""},
+    [ROW_JOURNAL] = {"cm_admin_journal_failing", "", METRIC_GAUGE,
+                     "1 while the journal cannot be written, so that writes are refused"},
     [ROW_REVISION] = {"cm_admin_head_revision", "", METRIC_GAUGE, "Revision of the store"},
     [ROW_WORKERS] = {"cm_admin_workers", "", METRIC_GAUGE, "Workers that are counted"},
     [ROW_WAITING] = {"cm_admin_waiting", "", METRIC_GAUGE, "Writes that wait for workers"},
@@ -97,6 +118,7 @@ static void send_metrics(const struct admin_ops *o, struct call *c)
         [ROW_WENT_BACK] = reason == GUARD_WENT_BACK,
         [ROW_DIVERGED] = reason == GUARD_DIVERGED,
         [ROW_NEWER_FORMAT] = reason == GUARD_NEWER_FORMAT,
+        [ROW_JOURNAL] = journal_trouble(o) != NULL,
         [ROW_REVISION] = store_watch_revision(o->watch),
         [ROW_WORKERS] = roster_count(o->roster),
         [ROW_WAITING] = propagation_waiting(o->propagation),

@@ -222,6 +222,8 @@ static void on_tick(uv_timer_t *timer)
     struct service *s = CM_CONTAINER_OF(timer, struct service, tick);
     uint64_t now_ms = clock_boot_ms();
     store_watch_tick(s->watch, now_ms);
+    if (s->journal != NULL)
+        journal_heal(s->journal, now_ms);
     txn_queue_tick(s->txns, now_ms);
     roster_expire(s->roster, now_ms);
     propagation_on_tick(s->propagation, now_ms);
@@ -408,6 +410,7 @@ static bool open_journal(struct service *s)
                                                 "loses stay lost"));
         return true;
     }
+    signal(SIGXFSZ, SIG_IGN); // a limit on the size of files is a full disk
     s->journal = journal_open(s->settings->state_dir, s->keyspace.bell, &why);
     if (s->journal == NULL)
         LOG_ERROR("cannot_start", LOG_CSTR("option", "CM_STATE_DIR"),

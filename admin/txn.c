@@ -250,7 +250,8 @@ static void ask_waiting(struct txn_queue *q)
 
 // --- planning
 
-// On disk before the script leaves.
+// Written before the script leaves, so that a crash of this process loses nothing; on disk
+// before the answer leaves (write.c).
 static bool intend(struct txn *t)
 {
     struct journal *j = t->queue->options.journal;

@@ -3,12 +3,15 @@
 // plan; a dry run ends before the commit; audit entry and outcome travel in the
 // commit itself; the answer waits until the journal is on disk, says how many
 // replicas have the change ("durable"), and waits for the workers when the client
-// wants that.
+// wants that. (That there was nothing to change is waited for as well: the change that
+// made it so may be the one that this request repeats.)
 //
 // A transaction that ends unresolved is not answered at all: every status would
 // claim to know whether the change was made. Nor is one that made some of its
-// revisions and failed then: an error would say that nothing was changed. The
-// connection is cut instead.
+// revisions and failed then, or whose journal did not come to the disk: an error would
+// say that nothing was changed, and the change may still be lost with Redis. The
+// connection is cut instead. The next one is refused, before its script is sent, for as
+// long as the journal cannot be written.
 #include "admin/write.h"
 
 #include <stdlib.h>
@@ -32,7 +35,9 @@ struct writing {
     struct buf resource;
     struct propagation_goal goal; // of the revision that the answer shows
     bool begun;                   // a revision was made
+    bool made;                    // the answer says so
     unsigned waits;               // for the disk, for the replicas
+    bool unsafe;                  // the disk does not have it
 };
 
 static void reset(struct write *w)
@@ -61,6 +66,14 @@ static void refuse(struct writing *writing, struct problem *problem)
     struct problem taken = *problem;
     *problem = (struct problem){.code = PROBLEM_NONE};
     response_send_problem(writing->w.request, &taken, SLICE_NONE);
+    destroy(writing);
+}
+
+static void cut(struct writing *writing)
+{
+    LOG_ERROR("write_cut", LOG_CSTR("action", writing->plan->action),
+              LOG_CSTR("request_id", writing->w.request->id));
+    response_cut(writing->w.request);
     destroy(writing);
 }
 
@@ -100,7 +113,15 @@ static void end_wait(struct writing *writing)
     if (--writing->waits > 0)
         return;
     writing->w.request->api->durability_waits--;
-    propagate(writing);
+    if (!writing->unsafe) {
+        propagate(writing);
+    } else if (writing->made) {
+        cut(writing);
+    } else {
+        problem_set(&writing->w.problem, PROBLEM_STORE_UNAVAILABLE,
+                    "The journal cannot be written, so nothing is.");
+        refuse(writing, &writing->w.problem);
+    }
 }
 
 static void on_durable(void *ctx, const struct durability_answer *answer)
@@ -113,23 +134,27 @@ static void on_durable(void *ctx, const struct durability_answer *answer)
     end_wait(writing);
 }
 
-static void on_synced(void *ctx)
+static void on_synced(void *ctx, bool on_disk)
 {
-    end_wait(ctx);
+    struct writing *writing = ctx;
+    writing->unsafe = !on_disk;
+    end_wait(writing);
 }
 
 // Both at the same time.
 static void wait_until_safe(struct writing *writing)
 {
     struct api *api = writing->w.request->api;
+    bool journal = api->journal_sync != NULL;
     api->durability_waits++;
-    writing->waits = api->journal_sync != NULL ? 2 : 1;
-    if (api->journal_sync != NULL)
+    writing->waits = (unsigned)journal + (unsigned)writing->made;
+    if (writing->made)
+        durability_wait(api->durability, DURABILITY_WAIT_MS, on_durable, writing);
+    if (journal)
         journal_sync_wait(api->journal_sync, on_synced, writing);
-    durability_wait(api->durability, DURABILITY_WAIT_MS, on_durable, writing);
 }
 
-// The change is made, or was made before.
+// made: the change is, or was made before; else there was none to make.
 static void answer(struct writing *writing, bool made, bool announced)
 {
     struct request *r = writing->w.request;
@@ -138,7 +163,8 @@ static void answer(struct writing *writing, bool made, bool announced)
     goal->started_ms = clock_boot_ms();
     goal->written_ms = clock_wall_ms();
     goal->deadline_ms = goal->started_ms + 1000 * (uint64_t)r->wait_s;
-    if (made)
+    writing->made = made;
+    if (made || r->api->journal_sync != NULL)
         wait_until_safe(writing);
     else
         propagate(writing);
@@ -294,14 +320,6 @@ static void stopped(struct writing *writing)
         answer_dry(writing);
     else
         answer_unchanged(writing);
-}
-
-static void cut(struct writing *writing)
-{
-    LOG_ERROR("write_cut", LOG_CSTR("action", writing->plan->action),
-              LOG_CSTR("request_id", writing->w.request->id));
-    response_cut(writing->w.request);
-    destroy(writing);
 }
 
 static void hook_done(void *ctx, enum txn_result result, struct slice text, struct problem *problem)
