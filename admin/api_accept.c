@@ -5,7 +5,8 @@
 // A history begins that names those which the workers hold, so they load it at
 // once; it is one script, so they see all of it or nothing. What the operator saw
 // (epoch and revision, null where there was no head) must still be there. And what
-// our journal knows to be revoked stays so, whatever store or document say.
+// our journal knows to be denied stays so, whatever store or document say: the store
+// itself learns of it, so that no later document brings it back.
 #include <stdlib.h>
 #include <string.h>
 
@@ -150,9 +151,9 @@ static void add_records(const struct accept *a, struct write *w)
     struct record_counts c = {.known = true};
     if (a->whole) {
         c.keys = commit_documents(w->commit);
-    } else { // what is revoked now has a document there
+    } else {
         c = record_counts_read(w->fetch, a->counts_slots);
-        c.keys -= commit_revocations(w->commit);
+        c.keys -= a->replay.ending;
     }
     c.models = commit_head(w->commit).models;
     record_counts_write(&c, &text);
@@ -181,7 +182,9 @@ static void add_history(struct write *w, const struct commit_origin *origin)
 static enum write_verdict plan_as_it_is(struct accept *a, struct write *w)
 {
     static const struct replay_branch all_newer = {.unknown = true};
-    if (!replay_fill(&a->replay, w, &all_newer)) {
+    bool fits = replay_fill(&a->replay, w, &all_newer);
+    replay_bury(&a->replay, w);
+    if (!fits || commit_words(w->commit) > COMMIT_WORDS_MAX) {
         problem_set(&w->problem, PROBLEM_BODY_TOO_LARGE, "Too many denials for one step.");
         return WRITE_REFUSED;
     }
@@ -197,6 +200,7 @@ static enum write_verdict plan_whole(struct accept *a, struct write *w)
     enum write_verdict verdict = config_plan_make(&a->config, w);
     if (verdict == WRITE_READ_MORE || verdict == WRITE_REFUSED)
         return verdict;
+    replay_bury(&a->replay, w);
     if (commit_words(w->commit) <= COMMIT_WORDS_MAX)
         return WRITE_COMMIT;
     problem_set(&w->problem, PROBLEM_BODY_TOO_LARGE,

@@ -228,27 +228,60 @@ static bool ask_restores(struct config_plan *p, struct write *w, const struct pr
     return asked > 0;
 }
 
-// What speaks against bringing it back; NULL = nothing.
-static const char *obstacle(const struct config_plan *p, struct write *w, size_t i)
+// What is known of it beside the store. NULL = nothing.
+static struct key_doc *find_later(const struct config_plan *p, const char *key_id)
+{
+    return p->denied == NULL ? NULL : replay_key_document(p->denied, key_id);
+}
+
+static bool has_denied_secret(const struct config_plan *p, const struct key_doc *k)
+{
+    for (size_t i = 0; p->denied != NULL && i < k->secret_count; i++)
+        if (replay_denies(p->denied, &k->secrets[i].digest))
+            return true;
+    return false;
+}
+
+// The document is from before a rotation or a disabling that is known all the same.
+static void catch_up(struct config_plan *p, struct key_doc *k, const struct key_doc *later)
+{
+    if (has_denied_secret(p, k) && later->secret_count > 0 && !has_denied_secret(p, later)) {
+        k->secret_count = later->secret_count;
+        memcpy(k->secrets, later->secrets, sizeof(k->secrets));
+        warn(p, k->id,
+             "its secret was rotated after this document was made: the newer one is kept");
+    }
+    if (k->enabled && !later->enabled) {
+        k->enabled = false;
+        warn(p, k->id, "it was disabled after this document was made, and stays so");
+    }
+}
+
+static const char *obstacle_of_secret(const struct config_plan *p, const struct write *w,
+                                      const struct key_secret *s, size_t slot)
+{
+    struct slice text = fetch_result(w->fetch, slot);
+    struct key *record = text.ptr == NULL ? NULL : key_parse(text);
+    bool revoked = record != NULL && record->state == KEY_REVOKED;
+    key_destroy(record);
+    if (revoked || (p->denied != NULL && replay_denies(p->denied, &s->digest)))
+        return "its secret was revoked, and stays so";
+    return text.ptr != NULL && !p->anew ? "its secret belongs to another key" : NULL;
+}
+
+// What speaks against bringing it back as k; NULL = nothing.
+static const char *obstacle(const struct config_plan *p, const struct write *w, size_t i,
+                            const struct key_doc *k, const struct key_doc *later)
 {
     const struct config_key *key = &p->keys[i];
-    const struct key_doc *k = p->doc.keys[i];
+    const struct key_doc *asked = p->doc.keys[i];
     const char *found = NULL;
-    if (fetch_result(w->fetch, key->gone_slot).ptr != NULL)
+    if (fetch_result(w->fetch, key->gone_slot).ptr != NULL ||
+        (later != NULL && later->revoked_at != 0))
         return "it was revoked, and stays so";
-    for (size_t s = 0; s < k->secret_count && found == NULL; s++) {
-        char hex[SECRET_HEX_LEN + 1];
-        struct slice text = fetch_result(w->fetch, key->record_slots[s]);
-        struct key *record = text.ptr == NULL ? NULL : key_parse(text);
-        secret_digest_hex(&k->secrets[s].digest, hex);
-        bool denied = p->denied != NULL && replay_denies(p->denied, slice_of(hex), slice_of(k->id));
-        if (denied || (record != NULL && record->state == KEY_REVOKED))
-            found = "its secret was revoked, and stays so";
-        else if (text.ptr != NULL && !p->anew)
-            found = "its secret belongs to another key";
-        if (record != NULL)
-            key_destroy(record);
-    }
+    for (size_t s = 0; s < asked->secret_count && found == NULL; s++)
+        if (key_doc_has(k, &asked->secrets[s].digest))
+            found = obstacle_of_secret(p, w, &asked->secrets[s], key->record_slots[s]);
     return found;
 }
 
@@ -267,14 +300,17 @@ static enum write_verdict put_key(struct write *w, struct key_doc *before, struc
 static void restore(struct config_plan *p, struct write *w, size_t i)
 {
     struct config_key *key = &p->keys[i];
-    key->reason = obstacle(p, w, i);
-    key->outcome = key->reason != NULL ? CONFIG_SKIPPED : CONFIG_CREATED;
-    if (key->reason != NULL)
-        return;
     struct key_doc *after = key_doc_copy(p->doc.keys[i]);
+    struct key_doc *later = find_later(p, after->id);
+    if (later != NULL && later->revoked_at == 0)
+        catch_up(p, after, later);
+    key->reason = obstacle(p, w, i, after, later);
+    key->outcome = key->reason != NULL ? CONFIG_SKIPPED : CONFIG_CREATED;
     if (after->created_at == 0)
         after->created_at = w->now_s;
-    (void)put_key(w, NULL, after);
+    if (key->reason == NULL)
+        (void)put_key(w, NULL, after);
+    key_doc_destroy(later);
     key_doc_destroy(after);
 }
 

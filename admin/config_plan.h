@@ -26,7 +26,7 @@ struct config_plan {
     bool bound;         // only at that revision
     uint64_t revision;
     bool anew;                   // nothing of what is there stays: it all comes in one revision
-    const struct replay *denied; // what else is known to be revoked; NULL = nothing
+    const struct replay *denied; // what else is known to be denied; NULL = nothing
 
     struct catalog_plan catalog;
     struct config_key *keys; // one per key of doc

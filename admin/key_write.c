@@ -108,13 +108,18 @@ bool key_write_check_targets(const struct key_write *k, struct write *w, const c
     return false;
 }
 
-static void put_tombstone(struct write *w, const struct key_doc *k,
+static void put_tombstone(struct write *w, const char *key_id, uint64_t revision,
                           const struct secret_digest *digest)
 {
     struct buf record = {.len = 0};
-    key_write_record(&record, k->revision, k->id, KEY_REVOKED, 0, NULL);
+    key_write_record(&record, revision, key_id, KEY_REVOKED, 0, NULL);
     commit_put_key(w->commit, digest, buf_slice(&record), true, COMMIT_TOMBSTONE_S);
     buf_fini(&record);
+}
+
+void key_write_tombstone(struct write *w, const char *key_id, const struct secret_digest *digest)
+{
+    put_tombstone(w, key_id, commit_revision(w->commit), digest);
 }
 
 static void put_record(struct write *w, const struct key_doc *k, size_t i)
@@ -130,7 +135,7 @@ static void put_records(const struct key_write *k, struct write *w)
     const struct key_doc *before = k->before, *after = k->after;
     for (size_t i = 0; i < after->secret_count; i++) {
         if (after->revoked_at != 0)
-            put_tombstone(w, after, &after->secrets[i].digest);
+            put_tombstone(w, after->id, after->revision, &after->secrets[i].digest);
         else
             put_record(w, after, i);
     }
@@ -138,7 +143,7 @@ static void put_records(const struct key_write *k, struct write *w)
         const struct key_secret *s = &before->secrets[i];
         bool lapsed = s->until != 0 && s->until <= w->now_s; // nobody accepts it any more
         if (!lapsed && !key_doc_has(after, &s->digest))
-            put_tombstone(w, after, &s->digest);
+            put_tombstone(w, after->id, after->revision, &s->digest);
     }
 }
 

@@ -52,3 +52,6 @@ CM_MUST_CHECK bool key_write_check_targets(const struct key_write *k, struct wri
 // references of its aliases. Sets after->revision. WRITE_UNCHANGED when both say
 // the same.
 enum write_verdict key_write_commit(struct key_write *k, struct write *w);
+
+// Fills commit so that this secret, which was the key's, is refused for good.
+void key_write_tombstone(struct write *w, const char *key_id, const struct secret_digest *digest);

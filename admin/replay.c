@@ -46,20 +46,20 @@ static json_t *make_item(uint64_t revision, const char *member, struct slice tex
     return item;
 }
 
-static bool is_revoked(struct slice record)
+// Whose secret that record refuses for good; NULL when it does not.
+static json_t *owner_of_tombstone(struct slice record)
 {
     struct key *key = key_parse(record);
-    bool revoked = key != NULL && key->state == KEY_REVOKED;
-    if (key != NULL)
-        key_destroy(key);
-    return revoked;
+    json_t *owner = key != NULL && key->state == KEY_REVOKED ? json_string(key->id) : NULL;
+    key_destroy(key);
+    return owner;
 }
 
 static void add_object(void *ctx, enum commit_image_kind kind, struct slice id, struct slice text)
 {
     const struct adding *a = ctx;
     struct replay *r = a->replay;
-    json_t *item;
+    json_t *item, *owner;
     switch (kind) {
     case COMMIT_IMAGE_MODEL:
     case COMMIT_IMAGE_UNMODEL:
@@ -72,8 +72,9 @@ static void add_object(void *ctx, enum commit_image_kind kind, struct slice id, 
         set(r->keys, id, item);
         return;
     case COMMIT_IMAGE_RECORD:
-        if (is_revoked(text))
-            set(r->denied, id, json_true());
+        owner = owner_of_tombstone(text);
+        if (owner != NULL)
+            set(r->denied, id, owner);
         else
             json_object_deln(r->denied, id.ptr, id.len);
         return;
@@ -156,11 +157,17 @@ void replay_fini(struct replay *r)
     *r = (struct replay){.models = NULL};
 }
 
-bool replay_denies(const struct replay *r, struct slice digest_hex, struct slice key_id)
+bool replay_denies(const struct replay *r, const struct secret_digest *digest)
 {
-    const json_t *key = json_object_getn(r->keys, key_id.ptr, key_id.len);
-    return json_object_getn(r->denied, digest_hex.ptr, digest_hex.len) != NULL ||
-           json_is_true(json_object_get(key, "revoked"));
+    char hex[SECRET_HEX_LEN + 1];
+    secret_digest_hex(digest, hex);
+    return json_object_get(r->denied, hex) != NULL;
+}
+
+struct key_doc *replay_key_document(const struct replay *r, const char *key_id)
+{
+    const json_t *item = json_object_get(r->keys, key_id);
+    return item == NULL ? NULL : key_doc_parse(doc_string(json_object_get(item, "document")));
 }
 
 // --- what stands there
@@ -253,12 +260,9 @@ static void drop_denied(const struct replay *r, struct key_doc *k, int64_t now_s
 {
     size_t kept = 0;
     struct key_secret secrets[KEY_SECRETS_MAX];
-    for (size_t i = 0; i < k->secret_count; i++) {
-        char hex[SECRET_HEX_LEN + 1];
-        secret_digest_hex(&k->secrets[i].digest, hex);
-        if (json_object_get(r->denied, hex) == NULL)
+    for (size_t i = 0; i < k->secret_count; i++)
+        if (!replay_denies(r, &k->secrets[i].digest))
             secrets[kept++] = k->secrets[i];
-    }
     if (kept == k->secret_count)
         return;
     if (kept == 0) {
@@ -301,10 +305,14 @@ static void put_key(struct replay *r, struct write *w, const struct replay_key *
             k.revision = lost->revision;
         } else if (there != NULL) {
             k.after = deny(r, there, lost, w->now_s);
+        } else if (lost->revoked_at != 0) {
+            k.after = key_doc_copy(lost); // else a document could bring it back
         }
     }
-    if (k.after != NULL && key_write_commit(&k, w) == WRITE_COMMIT)
+    if (k.after != NULL && key_write_commit(&k, w) == WRITE_COMMIT) {
         r->restoring++;
+        r->ending += there != NULL && k.after->revoked_at != 0;
+    }
     key_doc_destroy(k.after);
     key_doc_destroy(there);
     key_doc_destroy(lost);
@@ -327,6 +335,7 @@ static bool is_full(const struct write *w)
 static void unplan(struct replay *r)
 {
     r->restoring = 0;
+    r->ending = 0;
     for (size_t i = 0; i < r->key_count; i++)
         r->key_items[i].planned = false;
     for (size_t i = 0; i < r->model_count; i++)
@@ -355,6 +364,22 @@ bool replay_fill(struct replay *r, struct write *w, const struct replay_branch *
     }
     put_outcomes(r, w);
     return true;
+}
+
+void replay_bury(const struct replay *r, struct write *w)
+{
+    const char *hex;
+    json_t *owner;
+    struct secret_digest digest;
+    for (size_t i = 0; i < r->key_count; i++) {
+        struct slice id = slice_of(r->key_items[i].id);
+        const json_t *item = json_object_getn(r->keys, id.ptr, id.len);
+        struct slice text = doc_string(json_object_get(item, "document"));
+        if (json_is_true(json_object_get(item, "revoked")) && !r->key_items[i].planned)
+            commit_revoke_document(w->commit, id, text, w->now_s);
+    }
+    json_object_foreach(r->denied, hex, owner) if (secret_digest_parse(slice_of(hex), &digest))
+        key_write_tombstone(w, json_string_value(owner), &digest);
 }
 
 void replay_committed(struct replay *r)

@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "admin/journal.h"
+#include "admin/key_doc.h"
 #include "admin/write.h"
 
 struct replay_model {
@@ -24,13 +25,14 @@ struct replay_key {
 struct replay {
     json_t *models;   // id -> {"revision", "record" (null = deleted)}
     json_t *keys;     // id -> {"revision", "revoked", "document"}
-    json_t *denied;   // digest of a secret that was taken off its key -> true
+    json_t *denied;   // digest of a secret that was taken off its key -> id of the key
     json_t *outcomes; // Redis key -> outcome of an idempotent request
     json_t *audit;    // list: the audit entries that were lost
     size_t model_count, key_count;
     struct replay_model *model_items; // of models; from replay_seal on
     struct replay_key *key_items;
     size_t restored, restoring; // objects brought back; in this attempt
+    size_t ending;              // of those, live keys that are revoked by it
 };
 
 // What stands in the store beyond the point up to which both agree.
@@ -52,13 +54,21 @@ void replay_keep_denials(struct replay *r);
 // No more will be added.
 void replay_seal(struct replay *r);
 void replay_fini(struct replay *r);
-// Is that secret known to be taken off its key, or that key to be revoked?
-bool replay_denies(const struct replay *r, struct slice digest_hex, struct slice key_id);
+// Is that secret known to be taken off its key?
+bool replay_denies(const struct replay *r, const struct secret_digest *digest);
+// What that key was in the end, revoked or not; NULL when nothing is known of it. The
+// caller destroys it.
+CM_MUST_CHECK struct key_doc *replay_key_document(const struct replay *r, const char *key_id);
 
 // Asks for what stands in the store now.
 void replay_ask(struct replay *r, struct fetch *f);
 // Fills w's commit and diff. False when the revision is full before the end.
 CM_MUST_CHECK bool replay_fill(struct replay *r, struct write *w,
                                const struct replay_branch *branch);
+// Puts all denials into w's commit by themselves, for a store that does not know the keys:
+// from then on it refuses these secrets and ids whatever is written to it. Revoked keys
+// that replay_fill has put there already are left out. It may take the commit beyond
+// COMMIT_RECORDS_MAX: the caller looks at commit_words.
+void replay_bury(const struct replay *r, struct write *w);
 // The commit is done: what it held is settled.
 void replay_committed(struct replay *r);

@@ -40,7 +40,8 @@ struct commit {
     struct words row_keys, row_args;
     struct buf audit;
     struct words idem; // key, outcome
-    size_t records, documents, revocations;
+    size_t records, documents;
+    bool revokes;
     // While it is under way.
     struct redis *r;
     uint64_t log_keep, log_keep_bytes;
@@ -162,14 +163,9 @@ size_t commit_documents(const struct commit *c)
     return c->documents;
 }
 
-size_t commit_revocations(const struct commit *c)
-{
-    return c->revocations;
-}
-
 bool commit_is_empty(const struct commit *c)
 {
-    return c->records == 0 && c->documents == 0 && c->revocations == 0;
+    return c->records == 0 && c->documents == 0 && !c->revokes;
 }
 
 // --- rows
@@ -253,7 +249,7 @@ void commit_revoke_document(struct commit *c, struct slice key_id, struct slice 
 {
     char name[KEYSPACE_NAME_MAX];
     struct buf score = {0};
-    c->revocations++;
+    c->revokes = true;
     add_row1(c, "HDEL", c->k->keys, key_id);
     add_row1(c, "ZREM", c->k->key_order, key_id);
     size_t len = keyspace_gone(c->k, key_id, name);

@@ -83,9 +83,8 @@ void commit_idem(struct commit *c, struct slice digest_hex, struct slice outcome
 void commit_restore_idem(struct commit *c, struct slice key, struct slice outcome);
 size_t commit_records(const struct commit *c); // models and keys so far, against COMMIT_RECORDS_MAX
 size_t commit_words(const struct commit *c);   // of the command so far, against COMMIT_WORDS_MAX
-// Documents of keys that it puts, that it moves among the revoked.
+// Documents of keys that it puts.
 size_t commit_documents(const struct commit *c);
-size_t commit_revocations(const struct commit *c);
 bool commit_is_empty(const struct commit *c); // no model, key or document operation
 // Does it write to that key (of a hash: to that field, unless its ptr is NULL)?
 bool commit_changes(const struct commit *c, struct slice key, struct slice field);

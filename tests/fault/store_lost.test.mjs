@@ -125,6 +125,46 @@ for (const [name, [reason, strike]] of Object.entries(faults)) {
   }));
 }
 
+// An export that is older than some denials, and the journal that knows them.
+for (const whole of [true, false]) {
+  const how = whole ? 'with an old document' : 'as the empty store that it is';
+  test(`accepted ${how}, and the document applied after that: what was denied stays denied`, { timeout: 300000 }, () => withStack({}, async (stack) => {
+    await stack.must('PUT', '/models/acme/m', {});
+    const make = (name) => stack.must('POST', '/keys', { name });
+    const [kept, revoked, rotated, disabled] = [await make('kept'), await make('revoked'), await make('rotated'), await make('disabled')];
+    const old = await stack.must('GET', '/config?include=key_hashes');
+    await stack.must('DELETE', `/keys/${revoked.id}`);
+    const { secret: current } = await stack.must('POST', `/keys/${rotated.id}/rotate`, { grace_seconds: 0 });
+    await stack.must('PATCH', `/keys/${disabled.id}`, { enabled: false }, { prefer: 'wait=5' });
+    await stack.redisCli('FLUSHALL');
+    await until('suspicion', async () => (await store(stack))?.reason === 'empty' && (await states(stack)).every((s) => s === 'suspect empty'));
+    const accepted = await stack.must('POST', '/store/accept', { epoch: null, revision: null, ...(whole ? { config: old } : {}) }, { prefer: 'wait=10' });
+    assert.equal(accepted.propagation.complete, true);
+    const status = async (secret) => (await stack.get('/v1/models', { authorization: `Bearer ${secret}` })).status;
+    const denied = async (when) => {
+      for (const [name, secret] of Object.entries({ revoked: revoked.secret, rotated: rotated.secret }))
+        assert.equal(await status(secret), 401, `${name}, ${when}`);
+    };
+    await denied('after the accept');
+    assert.equal((await stack.must('GET', `/keys/${revoked.id}`)).status, 'revoked');
+    if (whole) {
+      assert.deepEqual(accepted.skipped.map((s) => s.id), [revoked.id]);
+      assert.deepEqual(accepted.warnings.map((w) => w.id).sort(), [rotated.id, disabled.id].sort());
+      assert.deepEqual([await status(kept.secret), await status(current), await status(disabled.secret)], [200, 200, 401]);
+    }
+    for (const mode of ['merge', 'sync']) {
+      const applied = await stack.must('POST', `/config/apply?mode=${mode}`, old, { prefer: 'wait=10' });
+      assert.ok(applied.skipped.some((s) => s.id === revoked.id), applied);
+      await denied(`after ${mode}`);
+    }
+    assert.equal(await status(kept.secret), 200);
+    const anew = await stack.call('POST', '/keys', { name: 'again', secret_sha256: sha256(revoked.secret) });
+    assert.deepEqual([anew.status, anew.json.code], [409, 'already_exists']);
+    const { data } = await stack.must('GET', '/keys?status=revoked');
+    assert.deepEqual(data.map((k) => k.id), [revoked.id]);
+  }));
+}
+
 test('accepted as it is: a catalog whose head was deleted, and one that somebody edited by hand', { timeout: 300000 }, () => withStack({}, async (stack) => {
     const { load, warm, revoked } = await build(stack);
     load.start();
