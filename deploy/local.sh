@@ -303,7 +303,7 @@ LINES
 run() {
     ! running local >/dev/null || die "already running in $data (sh deploy/local.sh stop)"
     mkdir -p "$data/run" "$data/log" "$data/redis" "$data/admin-state"
-    chmod 700 "$data"
+    chmod 700 "$data" "$data/admin-state"
     rm -f "$data/run/ready"
     remember local $$
     end_all # what a killed run left behind
@@ -331,6 +331,7 @@ background() {
     chmod 700 "$data"
     rm -f "$data/run/ready"
     : >"$data/log/local.log"
+    say "starting in the background; the first time builds for minutes (log: $data/log/local.log)"
     setsid sh "$root/deploy/local.sh" </dev/null >>"$data/log/local.log" 2>&1 &
     child=$!
     until [ -e "$data/run/ready" ]; do

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The feed through random histories; tests/support/feed_model.h says of what.
 //
-//   CM_FEED_HISTORIES  how many (200,000; with CM_TEST_LONG=1 2,000,000)
+//   CM_FEED_HISTORIES  how many (60,000; with CM_TEST_LONG=1 2,000,000)
 //   CM_FEED_FIRST      the first one, to split a long run among processors
 //   CM_TEST_SEED       another set of them
 //   CM_FEED_ONLY       this one alone, with its trace
@@ -45,7 +45,7 @@ static void histories(void **state)
     (void)state;
     uint64_t seed = number_from("CM_TEST_SEED", 1);
     uint64_t count =
-        number_from("CM_FEED_HISTORIES", getenv("CM_TEST_LONG") != NULL ? 2000000 : 200000);
+        number_from("CM_FEED_HISTORIES", getenv("CM_TEST_LONG") != NULL ? 2000000 : 60000);
     uint64_t first = number_from("CM_FEED_FIRST", 0);
     feed_model_prepare();
     signal(SIGABRT, say_where);
