@@ -53,10 +53,19 @@ static void note_denials(struct worker *w, int n)
         w->came_count = 0;
 }
 
+// Does its history go on from that epoch? Its head names the newest epochs only; one that
+// came before it may have named this one.
+static bool continues(int n, uint64_t epoch)
+{
+    while (n >= 0 && !node_has_parent(n, epoch))
+        n = node_of(n)->before;
+    return n >= 0;
+}
+
 static void check_moved(struct worker *w, int n, const struct feed_position *at, bool fell)
 {
     bool follows = node_is_before(w->at, n);
-    bool repaired = at->epoch != w->at_epoch && node_has_parent(n, w->at_epoch);
+    bool repaired = at->epoch != w->at_epoch && continues(n, w->at_epoch);
     if (at->epoch == w->at_epoch && at->revision < node_of(w->at)->revision)
         sim_require(fell, w, "order: fell to %llu uncounted", (unsigned long long)at->revision);
     if (fell)
