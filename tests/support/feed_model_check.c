@@ -54,12 +54,19 @@ static void note_denials(struct worker *w, int n)
 }
 
 // Does its history go on from that epoch? Its head names the newest epochs only; one that
-// came before it may have named this one.
+// it came from, and that it names, may have named this one.
 static bool continues(int n, uint64_t epoch)
 {
-    while (n >= 0 && !node_has_parent(n, epoch))
-        n = node_of(n)->before;
-    return n >= 0;
+    while (!node_has_parent(n, epoch)) {
+        int before = node_of(n)->before;
+        if (before < 0)
+            return false;
+        uint64_t older = node_of(before)->epoch;
+        if (older != node_of(n)->epoch && !node_has_parent(n, older))
+            return false;
+        n = before;
+    }
+    return true;
 }
 
 static void check_moved(struct worker *w, int n, const struct feed_position *at, bool fell)
