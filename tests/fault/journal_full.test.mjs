@@ -88,7 +88,7 @@ test('the disk is full between script and outcome: no answer, until it is on dis
   await stack.admin.stop('SIGKILL');
   await stack.redis.stop('SIGKILL');
   truncateSync(aof(stack), kept);
-  await stack.startRedis(['--appendfsync', 'no']);
+  await stack.launchRedis(['--appendfsync', 'no']);
   await stack.startAdmin();
   await until('the repair', async () => (await stack.call('GET', `/keys/${made.id}`)).status === 200);
   t.diagnostic(`figure ${cut} requests cut while the disk was full, 0 answered writes lost`);

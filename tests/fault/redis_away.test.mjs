@@ -77,7 +77,7 @@ test('kill -9 and a start right after it', { timeout: 240000 }, async (t) => {
   await traffic.unknownSince(Date.now());
   await sleep(100);
   const to = Date.now();
-  await stack.startRedis();
+  await stack.launchRedis();
   const backAt = Date.now();
   await afterwards(t, backAt, 'kill -9');
   await traffic.stop();
@@ -95,7 +95,7 @@ test(`away for ${LONG ? 60 : 5} s: nobody storms it`, { timeout: 300000 }, async
   await sleep(seconds * 1000);
   await stub.stop();
   const to = Date.now();
-  await stack.startRedis();
+  await stack.launchRedis();
   const backAt = Date.now();
   await afterwards(t, backAt, `away for ${seconds} s`);
   await traffic.stop();

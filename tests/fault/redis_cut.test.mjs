@@ -17,8 +17,8 @@ const options = { timeout: 300000, ...(obstacle ? { skip: obstacle } : {}) };
 
 // Redis on a machine of its own, everything else here.
 class FarStack extends Stack {
-  async startRedis() {
-    return super.startRedis(['--bind', this.options.net.hosts.redis, '--protected-mode', 'no']);
+  async launchRedis() {
+    return super.launchRedis(['--bind', this.options.net.hosts.redis, '--protected-mode', 'no']);
   }
 
   program(name, command, args, env) {
@@ -83,7 +83,7 @@ test('cut by a blackhole route', options, async (t) => {
 test('cut, and another process behind it when it is back: half-open', options, async (t) => {
   await outage(t, 'half-open', async () => {
     await stack.redis.stop('SIGKILL');
-    await stack.startRedis();
+    await stack.launchRedis();
   });
 });
 

@@ -48,7 +48,7 @@ const faults = {
   'a restart without its data': ['empty', async (stack) => {
     await stack.redis.stop('SIGKILL');
     rmSync(join(stack.dir, 'appendonlydir'), { recursive: true });
-    await stack.startRedis();
+    await stack.launchRedis();
   }],
   'another history under our prefix': ['foreign', async (stack) => {
     await stack.redisCli('EVAL', `

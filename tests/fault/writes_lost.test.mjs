@@ -42,7 +42,7 @@ const falls = async (stack) => (await request(stack.opsUrl, { path: '/metrics' }
 async function lose(stack, bytes) {
   await stack.redis.stop('SIGKILL');
   truncateSync(aof(stack), bytes);
-  await stack.startRedis(['--appendfsync', 'no']);
+  await stack.launchRedis(['--appendfsync', 'no']);
 }
 
 test('a cut append-only file: everything that was answered is back, nobody falls', { timeout: 300000 }, (t) => withStack({ modelsEnv: PATIENT }, async (stack) => {

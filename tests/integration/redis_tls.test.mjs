@@ -9,10 +9,10 @@ import { after, test } from 'node:test';
 import { Stack, freePort, root, until } from './support/stack.mjs';
 
 class TlsStack extends Stack {
-  async startRedis() {
+  async launchRedis() {
     this.tlsPort = await freePort();
     const [cert, key] = this.certificate('redis');
-    await super.startRedis(['--tls-port', String(this.tlsPort), '--tls-cert-file', cert, '--tls-key-file', key,
+    await super.launchRedis(['--tls-port', String(this.tlsPort), '--tls-cert-file', cert, '--tls-key-file', key,
       '--tls-ca-cert-file', cert, '--tls-auth-clients', 'no']);
     await this.startProxy('proxy', cert);
   }

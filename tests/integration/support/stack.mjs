@@ -131,13 +131,25 @@ export class Stack {
     return started;
   }
 
-  async startRedis(extra = []) {
+  // Redis alone, with what the last one left: for tests of what happens until all is back.
+  async launchRedis(extra = []) {
     this.redisPort ??= await freePort();
     this.redis = this.program('redis', 'redis-server', [
       '--port', String(this.redisPort), '--bind', '127.0.0.1', '--dir', this.dir, '--save', '',
       '--appendonly', 'yes', '--maxmemory-policy', 'noeviction', ...extra], {});
     await until('redis', async () => (await this.redisCli('PING')) === 'PONG');
   }
+
+  // Redis, and an admin that runs writes to it and hears the workers: that Redis answers,
+  // or the admin a read, says neither.
+  async startRedis(extra) {
+    const admin = this.admin && !this.admin.exit;
+    if (admin) await until('the admin to miss the last Redis', async () => (await this.adminReadyz()).status === 503);
+    await this.launchRedis(extra);
+    if (admin) await this.ready(this.admin, this.adminOpsPort);
+  }
+
+  adminReadyz() { return request(`http://127.0.0.1:${this.adminOpsPort}`, { path: '/readyz' }); }
 
   // One command by redis-cli; returns its raw output without the last line feed.
   async redisCli(...args) {
@@ -190,7 +202,7 @@ export class Stack {
       if (program.exit) return true;
       const { status, json } = await request(`http://127.0.0.1:${opsPort}`, { path: '/readyz' });
       const workers = Array.isArray(json?.workers) ? json.workers : [];
-      return status === 200 && workers.every((w) => w.ready && w.accepting);
+      return status === 200 && json.subscription !== false && workers.every((w) => w.ready && w.accepting);
     });
     if (program.exit) throw new Error(`${program.name} ended: ${JSON.stringify(program.exit)}`);
   }
