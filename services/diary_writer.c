@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The loop never touches the disk: it collects lines, and a job on another thread
 // writes them, one job at a time. A refusal or a change goes at once, because a
-// worker that was told of it and is killed must still know it when it starts again;
-// it is written (and so survives the process) some 0.1 ms after it was heard, and
-// synced (and so survives the machine) in the same job. Keys and times of
-// confirmation wait for the tick.
+// worker that was told of it and is killed must still know it when it starts again:
+// the worker's ack waits until it is written (diary_writer_is_noted), some 0.1 ms, and
+// so survives the process. It is synced, and so survives the machine, by the job after
+// that, which no ack waits for: who loses its power in those milliseconds may know the
+// key as good until it hears from the store again. Keys and times of confirmation wait
+// for the tick.
 //
 //   LOCKED_OUT  another process writes this slot's diary (our predecessor, which is
 //               leaving): it notes what happens, we only keep the refusals, which it
@@ -47,7 +49,8 @@ struct job {
     bool busy;
     // What to do, and with what; the loop leaves it alone while busy.
     bool take_lock, begin_new, install, sync;
-    bool stale; // the file that bytes are for is not whole
+    bool stale;  // the file that bytes are for is not whole
+    bool urgent; // somebody waits for bytes
     struct buf bytes, new_bytes;
     int error;
 };
@@ -60,7 +63,8 @@ struct diary_writer {
     int lock_fd, fd, new_fd; // -1; the job's while it is busy
     bool whole;              // the file holds all that the cache knows
     struct buf lines, new_lines;
-    bool urgent, worth_sync; // in lines
+    bool urgent, worth_sync; // in lines; urgent: the ack waits for it
+    bool sync_due;           // what was written has not been synced
     // The walk.
     bool walking, install_due, begin_due;
     bool any, last_verified;
@@ -178,11 +182,7 @@ static int write_lines(struct diary_writer *d)
     int error = d->job.stale ? open_stale(d) : 0;
     if (error == -ENOENT)
         return 0;
-    if (error == 0)
-        error = append(&d->fd, d->options.dir, d->name, false, &d->job.bytes);
-    if (error == 0 && d->job.sync && fdatasync(d->fd) != 0)
-        error = -errno;
-    return error;
+    return error != 0 ? error : append(&d->fd, d->options.dir, d->name, false, &d->job.bytes);
 }
 
 static int write_new(struct diary_writer *d)
@@ -212,6 +212,8 @@ static void on_work(uv_work_t *work)
     j->error = j->take_lock ? take_lock(d) : 0;
     if (j->error == 0 && j->bytes.len > 0)
         j->error = write_lines(d);
+    if (j->error == 0 && j->sync && d->fd >= 0 && fdatasync(d->fd) != 0)
+        j->error = -errno;
     if (j->error == 0 && (j->new_bytes.len > 0 || j->install))
         j->error = write_new(d);
     if (j->error != 0 && d->lock_fd >= 0)
@@ -229,14 +231,15 @@ static void forget_lines(struct diary_writer *d)
 {
     buf_fini(&d->lines);
     buf_fini(&d->new_lines);
-    d->urgent = d->worth_sync = false;
+    d->worth_sync = false;
 }
 
+// Who has the lock notes what happens, too, and does not ack before it has.
 static void fail(struct diary_writer *d)
 {
     d->state = d->lock_fd < 0 ? LOCKED_OUT : FAILED;
     d->retry_at_ms = d->job.error == -EWOULDBLOCK ? 0 : d->now_ms + RETRY_MS;
-    d->whole = d->walking = d->install_due = false;
+    d->whole = d->walking = d->install_due = d->urgent = d->sync_due = false;
     close_fd(&d->fd);
     close_fd(&d->new_fd);
     if (d->state == FAILED)
@@ -299,8 +302,10 @@ static void after_work(uv_work_t *work, int status)
         on_installed(d);
     if (!locked_out)
         d->options.on_written(d->options.ctx, j->error);
-    if (j->error == 0 && (d->urgent || d->state == REBUILDING || d->closing))
+    if (j->error == 0 && (d->urgent || d->sync_due || d->state == REBUILDING || d->closing))
         start_job(d);
+    if (diary_writer_is_noted(d))
+        d->options.on_noted(d->options.ctx);
     if (d->closing && !d->job.busy)
         finish(d);
 }
@@ -389,28 +394,43 @@ static void move(struct buf *to, struct buf *from)
     *from = empty;
 }
 
+// Writing and syncing take turns, so that a line waits for one sync at most.
+static void take_lines(struct diary_writer *d)
+{
+    struct job *j = &d->job;
+    j->sync = d->sync_due;
+    j->urgent = d->urgent && !j->sync;
+    d->sync_due = false;
+    buf_clear(&j->bytes);
+    if (j->sync)
+        return;
+    move(&j->bytes, &d->lines);
+    d->size += j->bytes.len;
+    d->sync_due = d->worth_sync && j->bytes.len > 0;
+    d->urgent = d->worth_sync = false;
+}
+
 static void prepare(struct diary_writer *d)
 {
     struct job *j = &d->job;
     j->take_lock = d->state == LOCKED_OUT;
     j->install = d->install_due;
     j->begin_new = d->begin_due;
-    j->sync = d->worth_sync;
     j->stale = !d->whole;
+    j->sync = j->urgent = false;
     if (j->take_lock)
         return;
-    move(&j->bytes, &d->lines);
+    take_lines(d);
     move(&j->new_bytes, &d->new_lines);
-    d->size += j->bytes.len;
     d->built_size += j->new_bytes.len;
-    d->urgent = d->worth_sync = d->install_due = d->begin_due = false;
+    d->install_due = d->begin_due = false;
 }
 
 static bool has_work(const struct diary_writer *d)
 {
     if (d->state == LOCKED_OUT)
         return d->now_ms >= d->retry_at_ms;
-    return d->lines.len > 0 || d->new_lines.len > 0 || d->install_due;
+    return d->lines.len > 0 || d->new_lines.len > 0 || d->install_due || d->sync_due;
 }
 
 static void start_job(struct diary_writer *d)
@@ -419,8 +439,10 @@ static void start_job(struct diary_writer *d)
         return;
     if (d->state == REBUILDING)
         walk_on(d);
-    if (!has_work(d))
+    if (!has_work(d)) {
+        d->urgent = false; // a new file holds it, or the lock cannot be asked for yet
         return;
+    }
     prepare(d);
     d->job.busy = true;
     int error = uv_queue_work(d->options.loop, &d->job.work, on_work, after_work);
@@ -457,6 +479,11 @@ void diary_writer_tick(struct diary_writer *d, uint64_t now_ms)
     if (d->state == FAILED && now_ms >= d->retry_at_ms && !d->job.busy)
         begin_rebuild(d);
     start_job(d);
+}
+
+bool diary_writer_is_noted(const struct diary_writer *d)
+{
+    return !d->urgent && !(d->job.busy && d->job.urgent);
 }
 
 struct diary_writer *diary_writer_open(const struct diary_writer_options *options)

@@ -26,6 +26,8 @@ struct diary_writer_options {
     size_t size; // ... in its first `size` bytes
     // A job has ended; error: 0 or a negative errno.
     void (*on_written)(void *ctx, int error);
+    // After every job at whose end diary_writer_is_noted.
+    void (*on_noted)(void *ctx);
     void *ctx;
 };
 
@@ -33,5 +35,9 @@ struct diary_writer_options {
 CM_MUST_CHECK struct diary_writer *diary_writer_open(const struct diary_writer_options *options);
 // Once a second or so: says when the store was last confirmed, writes what has come up.
 void diary_writer_tick(struct diary_writer *d, uint64_t now_ms);
+// All refusals and changes that the cache has told of are written (not synced): whoever
+// reads the file after a kill knows them. So it is also when the file cannot be written
+// and was taken away, and where a predecessor still writes it.
+CM_MUST_CHECK bool diary_writer_is_noted(const struct diary_writer *d);
 // Nothing is noted any more; on_closed runs when the job under way has ended.
 void diary_writer_close(struct diary_writer *d, void (*on_closed)(void *ctx), void *ctx);

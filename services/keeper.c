@@ -56,6 +56,13 @@ static void on_diary(void *ctx, int error)
     note(k, "keys", error, &k->diary_error);
 }
 
+static void on_noted(void *ctx)
+{
+    struct keeper *k = ctx;
+    if (k->options.on_noted != NULL && keeper_is_noted(k))
+        k->options.on_noted(k->options.ctx);
+}
+
 static void on_catalog(void *ctx, int error, bool written)
 {
     struct keeper *k = ctx;
@@ -66,6 +73,12 @@ static void on_catalog(void *ctx, int error, bool written)
 bool keeper_keeps(const struct keeper *k)
 {
     return k->diary != NULL;
+}
+
+// While it closes nothing is noted any more.
+bool keeper_is_noted(const struct keeper *k)
+{
+    return k->open_parts == 0 && (k->diary == NULL || diary_writer_is_noted(k->diary));
 }
 
 struct keeper_counters keeper_counters(const struct keeper *k)
@@ -102,6 +115,7 @@ static void start_writing(struct keeper *k, const struct state_loaded *loaded)
                                                .whole = loaded->diary_is_whole,
                                                .size = loaded->diary_size,
                                                .on_written = on_diary,
+                                               .on_noted = on_noted,
                                                .ctx = k};
     const struct catalog_saver_options catalog = {.loop = o->loop,
                                                   .dir = &k->dir,

@@ -20,6 +20,9 @@ struct keeper_options {
     struct replica *replica; // empty
     struct feed *feed;       // new
     struct key_cache *cache; // empty
+    // keeper_is_noted may have become true. May be NULL.
+    void (*on_noted)(void *ctx);
+    void *ctx;
 };
 
 struct keeper_counters {
@@ -38,4 +41,7 @@ void keeper_close(struct keeper *k, uint64_t patience_ms, void (*on_closed)(void
                   void *ctx);
 // The directory is in use: it is named, ours, and of this prefix and database.
 bool keeper_keeps(const struct keeper *k);
+// What keys were refused so far will be known to the next worker, also when this one is
+// killed now. True where nothing is kept.
+CM_MUST_CHECK bool keeper_is_noted(const struct keeper *k);
 struct keeper_counters keeper_counters(const struct keeper *k);

@@ -124,6 +124,18 @@ static void describe_kept(struct ack *ack, struct keeper_counters kept)
         ack->saved_ms = clock_wall_ms() - (int64_t)(clock_boot_ms() - kept.saved_ms);
 }
 
+static bool on_is_noted(void *ctx)
+{
+    const struct worker *w = ctx;
+    return w->keeper == NULL || keeper_is_noted(w->keeper);
+}
+
+static void on_noted(void *ctx)
+{
+    struct worker *w = ctx;
+    feed_io_noted(w->io);
+}
+
 static void on_describe(void *ctx, struct ack *ack)
 {
     const struct worker *w = ctx;
@@ -236,6 +248,7 @@ static void start_feed(struct worker *w)
                                             .actions = &actions,
                                             .ctx = w,
                                             .describe = on_describe,
+                                            .is_noted = on_is_noted,
                                             .on_change = on_change};
     w->io = feed_io_open(&w->loop, &options);
 }
@@ -249,7 +262,9 @@ static void start_keeper(struct worker *w)
                                            .slot = w->start->slot,
                                            .replica = &w->replica,
                                            .feed = feed_io_feed(w->io),
-                                           .cache = key_gate_cache(w->gate)};
+                                           .cache = key_gate_cache(w->gate),
+                                           .on_noted = on_noted,
+                                           .ctx = w};
     w->keeper = keeper_open(&options);
     if (keeper_keeps(w->keeper))
         farewell_load(&w->farewell, w->settings->state_dir);

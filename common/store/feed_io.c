@@ -12,6 +12,11 @@
 // runs when the feed has returned, and the ack leaves at the end of the turn of
 // the loop, when everything that it tells of has been applied and shown.
 //
+// An ack is a promise that outlives a kill. So what was refused is told only when it
+// is noted (is_noted): until then every ack, be it a hello or the one of each second,
+// tells the position before it, and the one that is due waits. A disk that hangs is
+// waited for NOTE_MS, once; then serving is worth more than what a kill might forget.
+//
 // Deadlines: 1,000 ms on both connections, not the 300 ms of the poll's scale. A
 // Redis that forks, waits for its disk or runs a revision of 10,000 records
 // (measured: 0.1 to 0.3 s) is silent that long without being gone, and a fleet
@@ -36,6 +41,8 @@ enum {
     CONNECT_TIMEOUT_MS = 300,
     REPLY_TIMEOUT_MS = 1000,
     ACK_MS = 1000,
+    NOTE_MS = 1000,
+    LOOP_LAG_MS = 10, // a timer may come so much too early by the real clock
     BYE_MS = 200,
     SPARE_COMMANDS = 64, // beside the fills: one read of the feed, acks, the beat
     OWN_HANDLES = 4,
@@ -58,6 +65,9 @@ struct feed_io {
     unsigned open_parts;
     bool has_just_read;
     bool changed, ack_is_due, acks_are_refused;
+    struct feed_position told; // of which acks tell
+    uint64_t unnoted_since_ms; // boot time; 0 = all is noted
+    bool notes_hang;           // said in the log
     bool closing, ending;
     struct ack bye; // ours
     bool bye_is_heard;
@@ -69,15 +79,44 @@ struct feed_io {
 
 // --- acks
 
+static void on_ack_time(uv_timer_t *timer);
+
+static bool has_hung(struct feed_io *io)
+{
+    uint64_t now_ms = clock_boot_ms();
+    if (io->unnoted_since_ms == 0) {
+        io->unnoted_since_ms = now_ms;
+        uv_timer_start(&io->ack, on_ack_time, NOTE_MS + LOOP_LAG_MS, ACK_MS);
+    }
+    if (now_ms - io->unnoted_since_ms < NOTE_MS)
+        return false;
+    if (!io->notes_hang)
+        LOG_ERROR("state_write_slow", LOG_U64("waited_ms", now_ms - io->unnoted_since_ms));
+    io->notes_hang = true;
+    return true;
+}
+
+// False: acks do not tell yet of where the feed is.
+static bool may_tell(struct feed_io *io)
+{
+    if (io->options.is_noted == NULL || io->options.is_noted(io->options.ctx)) {
+        io->unnoted_since_ms = 0;
+        io->notes_hang = false;
+    } else if (!has_hung(io)) {
+        return false;
+    }
+    io->told = feed_position(io->feed);
+    return true;
+}
+
 static void describe(const struct feed_io *io, enum ack_kind kind, struct ack *out)
 {
-    struct feed_position at = feed_position(io->feed);
     uint64_t confirmed = feed_confirmed_at(io->feed);
     *out = (struct ack){0};
     io->options.describe(io->options.ctx, out);
     out->kind = kind;
-    out->epoch = at.epoch;
-    out->revision = at.revision;
+    out->epoch = io->told.epoch;
+    out->revision = io->told.revision;
     strcpy(out->state, feed_state_name(feed_state(io->feed)));
     strcpy(out->reason, feed_reason_name(feed_reason(io->feed)));
     out->from_disk = feed_is_from_disk(io->feed);
@@ -111,6 +150,7 @@ static bool publish_ack(struct feed_io *io, const struct ack *ack, redis_on_repl
 static bool publish(struct feed_io *io, enum ack_kind kind, redis_on_reply on_reply)
 {
     struct ack ack;
+    (void)may_tell(io);
     describe(io, kind, &ack);
     return publish_ack(io, &ack, on_reply);
 }
@@ -189,9 +229,17 @@ static void on_turn(uv_idle_t *turn)
     struct feed_io *io = turn->data;
     uv_idle_stop(turn);
     tell_change(io);
-    if (io->ack_is_due && !io->closing)
-        (void)publish(io, ACK_STATE, on_ack_reply);
+    if (!io->ack_is_due || io->closing || !may_tell(io))
+        return;
+    (void)publish(io, ACK_STATE, on_ack_reply);
     io->ack_is_due = false;
+}
+
+// Not here: the caller is still at it.
+void feed_io_noted(struct feed_io *io)
+{
+    if (io->ack_is_due && !io->closing)
+        uv_idle_start(&io->turn, on_turn);
 }
 
 static void read_head(void *ctx)
@@ -447,6 +495,7 @@ void feed_io_close(struct feed_io *io, void (*on_closed)(void *ctx, const struct
     uv_timer_stop(&io->poll);
     uv_idle_stop(&io->turn);
     uv_idle_stop(&io->apply);
+    (void)may_tell(io);
     describe(io, ACK_BYE, &io->bye);
     if (publish_ack(io, &io->bye, on_bye_reply))
         uv_timer_start(&io->ack, on_bye_time, BYE_MS, 0);

@@ -26,6 +26,10 @@ struct feed_io_options {
     // Fills kind-independent members (id, host, slot, replaces, max_stale_s,
     // rejected, poisoned, saved_ms, save_errors); feed_io adds state, position and times.
     void (*describe)(void *ctx, struct ack *ack);
+    // Whoever takes this one's place after a kill knows all that actions.key_changed
+    // was told: until then, or for a second, acks do not tell of it (feed_io_noted).
+    // May be NULL: always.
+    bool (*is_noted)(void *ctx);
     // After every change of state, position or link, and after every head read
     // that the feed has taken in, also one that only confirms (feed_confirm's
     // callers wait for it). The feed has returned: everything of feed.h and of this
@@ -47,6 +51,8 @@ void feed_io_close(struct feed_io *io, void (*on_closed)(void *ctx, const struct
 // has got it.
 CM_MUST_CHECK bool feed_io_say_bye(struct feed_io *io, const struct ack *bye,
                                    void (*on_said)(void *ctx, bool heard), void *ctx);
+// is_noted may have become true: an ack that waited for it leaves.
+void feed_io_noted(struct feed_io *io);
 struct feed *feed_io_feed(struct feed_io *io); // for feed_state, feed_confirm, ...
 bool feed_io_is_up(const struct feed_io *io);  // the data connection
 

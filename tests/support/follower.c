@@ -130,6 +130,12 @@ static void describe(void *ctx, struct ack *ack)
     ack->max_stale_s = 3600;
 }
 
+static bool is_noted(void *ctx)
+{
+    const struct follower *w = ctx;
+    return !w->notes_hang;
+}
+
 static void on_change(void *ctx)
 {
     struct follower *w = ctx;
@@ -177,6 +183,7 @@ void follower_open(struct follower *w, uv_loop_t *loop, const char *url, uint32_
                                       .actions = &actions,
                                       .ctx = w,
                                       .describe = describe,
+                                      .is_noted = is_noted,
                                       .on_change = on_change};
     w->io = feed_io_open(loop, &options);
 }

@@ -24,6 +24,7 @@ struct follower {
     bool is_drafting;
     size_t publishes, changes, downs, denied, marked, unverified;
     bool closed, bye_was_heard;
+    bool notes_hang; // what it answers to is_noted, inverted
     uint64_t confirmed_revision, wait_revision;
     enum feed_state wait_state;
 };

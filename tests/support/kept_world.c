@@ -88,6 +88,12 @@ static const struct feed_actions actions = {.read_head = ignore,
                                             .keys_unverified = on_unverified,
                                             .report = ignore};
 
+static void on_noted(void *ctx)
+{
+    (void)ctx;
+    kept.noted++;
+}
+
 void kept_open(unsigned slot, const char *store, const struct poison *poison)
 {
     memset(&kept, 0, sizeof(kept));
@@ -101,7 +107,8 @@ void kept_open(unsigned slot, const char *store, const struct poison *poison)
                                            .slot = slot,
                                            .replica = &kept.replica,
                                            .feed = kept.feed,
-                                           .cache = kept.cache};
+                                           .cache = kept.cache,
+                                           .on_noted = on_noted};
     kept.keeper = keeper_open(&options);
 }
 

@@ -18,6 +18,7 @@ struct kept_world {
     struct key_cache *cache;
     struct keeper *keeper; // NULL after kept_close
     bool closed, ended;
+    size_t noted; // calls of on_noted
 };
 
 extern struct kept_world kept;
