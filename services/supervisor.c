@@ -145,22 +145,50 @@ static bool bind_all(struct supervisor *s)
     return true;
 }
 
-// Two would write the same files. Held until we end, however that is; the workers'
-// own locks only order a worker and its successor. A directory that cannot be used
-// costs the copy alone, and the workers say so.
-static bool lock_state_dir(const struct supervisor *s)
+// A descriptor or a negative errno. Two would write the same files. Held until we end,
+// however that is; the workers' own locks only order a worker and its successor.
+static int lock_state_dir(const char *path)
 {
     struct state_dir dir;
-    const char *path = s->settings->state_dir;
-    if (path[0] == '\0' || state_dir_open(&dir, path) != 0)
-        return true;
+    int error = state_dir_open(&dir, path);
+    if (error != 0)
+        return error;
     int lock = state_dir_lock(&dir, "lock-cm-models");
     state_dir_close(&dir);
-    if (lock != -EWOULDBLOCK)
+    return lock;
+}
+
+// What is wrong with the option itself stays wrong until somebody mends it. NULL: it is
+// the disk (full, read-only, broken), which costs the copy alone; the workers say so.
+static const char *why_refuse(int error)
+{
+    switch (-error) {
+    case EWOULDBLOCK:
+        return "another cm-models has it; each needs a directory of its own";
+    case EPERM:
+        return "it must be ours, and no other user may write to it";
+    case ENOTDIR:
+    case ELOOP:
+        return "it is no directory";
+    case ENOENT:
+    case EACCES:
+    case ENAMETOOLONG:
+        return strerror(-error);
+    default:
+        return NULL;
+    }
+}
+
+static bool take_state_dir(const struct supervisor *s)
+{
+    const char *path = s->settings->state_dir;
+    int lock = path[0] == '\0' ? 0 : lock_state_dir(path);
+    const char *why = lock < 0 ? why_refuse(lock) : NULL;
+    if (why == NULL)
         return true;
     char what[300];
     snprintf(what, sizeof(what), "CM_STATE_DIR %s", path);
-    fail(what, "another cm-models has it; each needs a directory of its own");
+    fail(what, why);
     return false;
 }
 
@@ -371,7 +399,7 @@ int supervisor_run(struct settings *settings)
     sigset_t set;
     s.listeners = s.slots * (settings_has_tls(settings) ? 2 : 1);
     block_signals(&set);
-    if (!raise_nofile(&s) || !bind_all(&s) || !lock_state_dir(&s) || !make_mappings(&s) ||
+    if (!raise_nofile(&s) || !bind_all(&s) || !take_state_dir(&s) || !make_mappings(&s) ||
         !fill_vault(&s) || !make_crew(&s))
         return EXIT_FAILURE;
     log_start(&s);
