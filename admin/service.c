@@ -333,6 +333,7 @@ static bool start_servers(struct service *s)
                                            .handler = api_handle,
                                            .refuse = api_refuse,
                                            .on_access = api_on_access,
+                                           .time_calls = true,
                                            .ctx = &s->api});
     s->ops_server =
         server_create(&s->loop, &(struct server_options){.max_connections = CONNECTIONS_MAX,

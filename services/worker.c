@@ -197,6 +197,7 @@ static void start_server(struct worker *w)
                                            .handler = on_request,
                                            .refuse = on_refuse,
                                            .on_access = on_access,
+                                           .time_calls = s->access_log == ACCESS_LOG_ALL,
                                            .ctx = w};
     w->access = (struct access){w->start->block->metrics, (enum access_log)s->access_log};
     w->server = server_create(&w->loop, &options);

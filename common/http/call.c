@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "common/http/http_private.h"
 
 // Spreads a counter over 64 bits, one to one (the finalizer of SplitMix64): ids
@@ -57,6 +58,7 @@ struct call *call_begin(h2o_req_t *req)
     c->conn->refuse = (struct refusal){0};
     c->link = (h2o_linklist_t){NULL, NULL};
     c->abandoned = false;
+    c->began_us = c->conn->server->options.time_calls ? clock_boot_us() : 0;
     make_id(c->conn->server, c->id);
     conn_call_began(c->conn, c);
     return c;

@@ -10,6 +10,7 @@
 // says. The logger runs when a request is disposed of, answered or not.
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "common/http/http_private.h"
 
 // Answers that a connection may wait for, or has made us wait for and left: HTTP/2
@@ -95,15 +96,19 @@ static void on_own_response(h2o_filter_t *super, h2o_req_t *req, h2o_ostream_t *
     h2o_setup_next_ostream(req, slot);
 }
 
-static uint64_t duration_us(const h2o_req_t *req)
+// libh2o reads the clock once a turn of the loop, so by its times what is answered in
+// the turn in which it came took none.
+static uint64_t duration_us(const struct call *c)
 {
+    const h2o_req_t *req = c->req;
+    uint64_t handled_us = c->began_us > 0 ? clock_boot_us() - c->began_us : 0;
     const struct timeval *from = &req->timestamps.request_begin_at;
     const struct timeval *to = &req->timestamps.response_end_at;
     if (to->tv_sec == 0)
         to = h2o_get_timestamp(req->conn->ctx, NULL, NULL);
     int64_t us =
         h2o_timeval_subtract((struct timeval *)(uintptr_t)from, (struct timeval *)(uintptr_t)to);
-    return us > 0 ? (uint64_t)us : 0;
+    return us > (int64_t)handled_us ? (uint64_t)us : handled_us;
 }
 
 static void report_access(const struct server *s, const struct call *c)
@@ -113,7 +118,7 @@ static void report_access(const struct server *s, const struct call *c)
                                    .status = c->answered && !c->abandoned ? c->req->res.status : 0,
                                    .note = c->note,
                                    .body_len = c->req->bytes_sent,
-                                   .duration_us = duration_us(c->req),
+                                   .duration_us = duration_us(c),
                                    .http_version = c->req->version,
                                    .request_id = call_request_id(c)};
     s->options.on_access(s->options.ctx, &access);

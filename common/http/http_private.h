@@ -121,8 +121,9 @@ struct call {
     struct deferred *deferred;
     void (*unpin)(void *pin);
     void *pin;
-    uint64_t due_ms; // its answer has been read by then
-    int note;        // of the reply
+    uint64_t due_ms;   // its answer has been read by then
+    uint64_t began_us; // boot time; 0 without time_calls
+    int note;          // of the reply
     bool is_head, answered;
     bool refused;   // by libh2o, before any handler
     bool early;     // answered before its body was here (HTTP/2)

@@ -163,6 +163,7 @@ void fixture_open_limited(struct fixture *f, const struct fixture_limits *limits
                                      .handler = handle,
                                      .refuse = refuse,
                                      .on_access = on_access,
+                                     .time_calls = true,
                                      .ctx = f};
     f->server = server_create(&f->loop, &options);
     f->listener = server_bind("127.0.0.1:0", false, 64);

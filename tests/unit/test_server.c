@@ -380,6 +380,19 @@ static void test_access_is_reported_once(void **state)
     raw_close(&c);
 }
 
+// In one turn of the loop; the clock goes on meanwhile.
+static void test_access_at_once_took_time(void **state)
+{
+    struct fixture *f = *state;
+    struct raw_client c;
+    fixture_connect(f, &c);
+    raw_send_str(&c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    (void)raw_read(&c, false);
+    loop_run_until(&f->loop, one_access, f, 1000);
+    assert_int_not_equal(f->last_access.duration_us, 0);
+    raw_close(&c);
+}
+
 int main(void)
 {
 #define TEST(name_) cmocka_unit_test_setup_teardown(name_, setup, teardown)
@@ -402,6 +415,7 @@ int main(void)
         TEST(test_http_1_0_and_connection_close),
         TEST(test_connection_memory_is_the_connections),
         TEST(test_access_is_reported_once),
+        TEST(test_access_at_once_took_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
