@@ -41,13 +41,15 @@ static bool read_string(const json_t *object, const char *pointer, const char *m
 {
     char at[MISTAKE_POINTER_MAX];
     const json_t *value = json_object_get(object, member);
+    *out = doc_string(value);
+    if (json_is_string(value))
+        return true;
     mistake_pointer(at, pointer, slice_of(member));
     if (value == NULL)
         mistakes_add(mistakes, at, "required", "%s is required", member);
-    else if (!json_is_string(value))
+    else
         mistakes_add(mistakes, at, "invalid", "%s must be a string", member);
-    *out = doc_string(value);
-    return json_is_string(value);
+    return false;
 }
 
 static void read_match(struct alias *alias, const json_t *object, const char *pointer,
@@ -197,7 +199,8 @@ struct alias_set *alias_set_parse(const json_t *array, const char *pointer,
                                   struct mistakes *mistakes)
 {
     struct mistakes own; // judges also when nobody asks why
-    if (mistakes == NULL) {
+    bool asked = mistakes != NULL;
+    if (!asked) {
         mistakes_init(&own);
         mistakes = &own;
     }
@@ -213,9 +216,10 @@ struct alias_set *alias_set_parse(const json_t *array, const char *pointer,
 
     struct alias items[ALIAS_SET_MAX];
     uint16_t by_name[ALIAS_SET_MAX];
+    char at[MISTAKE_POINTER_MAX] = "";
     for (size_t i = 0; i < count; i++) {
-        char at[MISTAKE_POINTER_MAX];
-        mistake_pointer_index(at, pointer, i);
+        if (asked) // printing is most of the work
+            mistake_pointer_index(at, pointer, i);
         read_alias(&items[i], json_array_get(array, i), at, mistakes);
     }
     sort_by_name(by_name, items, count);
