@@ -9,7 +9,7 @@
 #include "common/base/clock.h"
 #include "tests/support/test.h"
 
-enum { PATIENCE = 10, TURN_MAX_MS = 5 };
+enum { PATIENCE = 10, TURN_MAX_MS = 5, TURNS_MIN = 20 };
 
 static uint64_t awake_us;
 
@@ -23,17 +23,6 @@ static void print_open(uv_handle_t *handle, void *ctx)
     (void)ctx;
     print_error("still open: %s%s\n", uv_handle_type_name(handle->type),
                 uv_is_closing(handle) ? " (closing)" : "");
-}
-
-void loop_close(uv_loop_t *loop)
-{
-    uint64_t end = clock_boot_ms() + 5000;
-    while (uv_run(loop, UV_RUN_NOWAIT) != 0 && clock_boot_ms() < end)
-        uv_sleep(1);
-    if (uv_loop_close(loop) != 0) {
-        uv_walk(loop, print_open, NULL);
-        fail_msg("the loop is not empty");
-    }
 }
 
 // check may be NULL.
@@ -52,11 +41,12 @@ uint64_t loop_awake_ms(void)
     return awake_us / 1000;
 }
 
+// A machine that stands still eats the clock's time, and none of the loop's own.
 bool loop_try_until(uv_loop_t *loop, bool (*check)(void *ctx), void *ctx, unsigned ms)
 {
-    uint64_t end = clock_boot_ms() + (uint64_t)ms * PATIENCE;
+    uint64_t end = clock_boot_ms() + (uint64_t)ms * PATIENCE, awake_end = loop_awake_ms() + ms;
     while (!check(ctx)) {
-        if (clock_boot_ms() >= end)
+        if (clock_boot_ms() >= end && loop_awake_ms() >= awake_end)
             return false;
         turn(loop, check, ctx);
     }
@@ -67,6 +57,21 @@ void loop_run_until(uv_loop_t *loop, bool (*check)(void *ctx), void *ctx, unsign
 {
     if (!loop_try_until(loop, check, ctx, ms))
         fail_msg("it did not happen within %u ms", ms * PATIENCE);
+}
+
+static bool is_empty(void *loop)
+{
+    return uv_loop_alive(loop) == 0;
+}
+
+void loop_close(uv_loop_t *loop)
+{
+    (void)loop_try_until(loop, is_empty, loop, 500);
+    uv_run(loop, UV_RUN_NOWAIT);
+    if (uv_loop_close(loop) != 0) {
+        uv_walk(loop, print_open, NULL);
+        fail_msg("the loop is not empty");
+    }
 }
 
 struct counter {
@@ -99,7 +104,8 @@ void loop_run_until_set(uv_loop_t *loop, const bool *flag, unsigned ms)
 void loop_run_for(uv_loop_t *loop, unsigned ms)
 {
     uint64_t end = clock_boot_ms() + ms;
-    while (clock_boot_ms() < end)
+    unsigned least = ms < TURNS_MIN ? ms : TURNS_MIN;
+    for (unsigned turns = 0; clock_boot_ms() < end || turns < least; turns++)
         turn(loop, NULL, NULL);
 }
 

@@ -71,15 +71,20 @@ static int stop(void **state)
     return 0;
 }
 
-// Is a connection to that slot's socket answered within that time?
-static bool answers(unsigned slot, unsigned ms)
+static bool has_answer(void *ctx)
+{
+    struct raw_client *c = ctx;
+    raw_poll(c);
+    return c->in.len > 0;
+}
+
+// Is a connection to that slot's socket answered?
+static bool answers(unsigned slot)
 {
     struct raw_client c;
     raw_connect(&c, &t.fixture.loop, t.listeners[slot]);
     raw_send_str(&c, "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n");
-    loop_run_for(&t.fixture.loop, ms);
-    raw_poll(&c);
-    bool got = c.in.len > 0;
+    bool got = loop_try_until(&t.fixture.loop, has_answer, &c, 10);
     raw_close(&c);
     loop_run_for(&t.fixture.loop, 5);
     return got;
@@ -125,13 +130,13 @@ static void look(uint64_t now_ms)
 static void a_covered_neighbour_is_left_alone(void **state)
 {
     (void)state;
-    assert_true(answers(0, 50));
+    assert_true(answers(0));
     assert_true(shakes_hands(0));
     for (uint64_t now = 1000; now < 2000; now += NEIGHBOURS_LOOK_MS) {
         cover(now);
         look(now);
     }
-    assert_false(answers(1, 50));
+    assert_false(answers(1));
     assert_true(is_left_in_the_queue(1));
 }
 
@@ -143,16 +148,16 @@ static void a_vacant_one_is_helped_after_a_moment(void **state)
     uint64_t vacant = 1000 + SHM_STALL_MS;
     look(vacant);
     look(vacant + NEIGHBOURS_PATIENCE_MS);
-    assert_false(answers(1, 50));
+    assert_false(answers(1));
     look(vacant + NEIGHBOURS_PATIENCE_MS + 1);
-    assert_true(answers(1, 50)); // also whoever was in the queue by then
+    assert_true(answers(1)); // also whoever was in the queue by then
     assert_true(shakes_hands(1));
-    assert_true(answers(0, 50));
+    assert_true(answers(0));
     cover(vacant + 200);
     look(vacant + 200);
-    assert_false(answers(1, 50));
+    assert_false(answers(1));
     assert_true(is_left_in_the_queue(1));
-    assert_true(answers(0, 50));
+    assert_true(answers(0));
 }
 
 static void being_covered_starts_the_wait_anew(void **state)
@@ -165,9 +170,9 @@ static void being_covered_starts_the_wait_anew(void **state)
     shm_block(t.shm, 1, 0)->accepting = false;
     look(1190);
     look(1290);
-    assert_false(answers(1, 50));
+    assert_false(answers(1));
     look(1291);
-    assert_true(answers(1, 50));
+    assert_true(answers(1));
 }
 
 #define CASE(function_) cmocka_unit_test_setup_teardown(function_, start, stop)

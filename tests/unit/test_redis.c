@@ -38,15 +38,22 @@ static void a_refused_port_is_tried_until_it_answers(void **state)
     assert_true(redis_owner_send(&o, "ECHO", "hello", NULL));
     assert_true(loop_try_count(*state, &o.replies, 1, 1000));
     assert_string_equal(o.last, "hello");
-    // After a second of being up the waits start anew at 25..75 ms.
-    loop_run_for(*state, 1100);
-    redis_fixture_do(&server, "CLIENT KILL TYPE normal");
-    assert_true(loop_try_count(*state, &o.downs, 1, 1000));
-    uint64_t start = loop_awake_ms();
-    redis_owner_wait_up(&o, 2);
-    assert_in_range(loop_awake_ms() - start, 0, 200);
+    // After a second of being up the waits start anew at 25..75 ms. (Again where Redis
+    // itself was not given a processor: waits that go on growing are longer each time.)
+    uint64_t took = UINT64_MAX;
+    size_t cuts = 0;
+    while (cuts < 4 && took > 200) {
+        loop_run_for(*state, 1100);
+        cuts++;
+        redis_fixture_do(&server, "CLIENT KILL TYPE normal");
+        assert_true(loop_try_count(*state, &o.downs, cuts, 1000));
+        uint64_t start = loop_awake_ms();
+        redis_owner_wait_up(&o, cuts + 1);
+        took = loop_awake_ms() - start;
+    }
+    assert_in_range(took, 0, 200);
     redis_owner_close(&o);
-    assert_int_equal(o.downs, 1); // redis_close is not a failure
+    assert_int_equal(o.downs, cuts); // redis_close is not a failure
     redis_fixture_stop(&server);
 }
 
@@ -72,7 +79,8 @@ static void the_greeting_logs_in_selects_and_says_its_name(void **state)
     redis_owner_init_patient(&o, *state, url);
     log_capture_start();
     redis_owner_open(&o);
-    loop_run_for(*state, 1000);
+    log_capture_await(*state, "AUTH: WRONGPASS", 1, 2000);
+    loop_run_for(*state, 500); // tried again, and not said again
     assert_int_equal(log_capture_stop("AUTH: WRONGPASS"), 1);
     assert_int_equal(o.ups, 0);
     redis_owner_close(&o);
@@ -91,7 +99,8 @@ static void a_password_is_never_logged(void **state)
     redis_owner_init_patient(&o, *state, url);
     log_capture_start();
     redis_owner_open(&o);
-    loop_run_for(*state, 1000);
+    log_capture_await(*state, "AUTH: ERR", 1, 2000);
+    loop_run_for(*state, 300);
     assert_int_equal(log_capture_stop("AUTH: ERR (the rest may name the password)"), 1);
     assert_int_equal(o.ups, 0);
     redis_owner_close(&o);
@@ -115,16 +124,21 @@ static void a_unix_socket_works(void **state)
     redis_fixture_stop(&server);
 }
 
+// A resolver waits for seconds, and each time; a machine that stands still does not.
 static void an_unknown_host_does_not_stall_the_loop(void **state)
 {
-    static struct redis_owner o;
-    redis_owner_init(&o, *state, "redis://no-such-host.invalid");
-    redis_owner_open(&o);
-    uint64_t start = clock_boot_ms();
-    loop_run_for(*state, 50);
-    assert_in_range(clock_boot_ms() - start, 50, 2000); // a resolver waits for seconds
-    assert_int_equal(o.ups, 0);
-    redis_owner_close(&o); // whatever the resolver is doing
+    uint64_t took = UINT64_MAX;
+    for (int i = 0; i < 3 && took > 2000; i++) {
+        static struct redis_owner o;
+        redis_owner_init(&o, *state, "redis://no-such-host.invalid");
+        redis_owner_open(&o);
+        uint64_t start = clock_boot_ms();
+        loop_run_for(*state, 50);
+        took = clock_boot_ms() - start;
+        assert_int_equal(o.ups, 0);
+        redis_owner_close(&o); // whatever the resolver is doing
+    }
+    assert_in_range(took, 50, 2000);
 }
 
 static void only_a_master_is_good_enough(void **state)

@@ -16,6 +16,31 @@
 #include "tests/support/redis_owner.h"
 #include "tests/support/test.h"
 
+struct awaited {
+    const struct fake_redis *fake;
+    size_t connections;
+};
+
+static bool was_accepted(void *ctx)
+{
+    const struct awaited *a = ctx;
+    return fake_redis_accepted(a->fake) >= a->connections;
+}
+
+// At least so many connections, however long that takes, and at most so many in that
+// time: a machine that stands still may make it longer, but no two of them come closer.
+static void expect_connections(uv_loop_t *loop, struct fake_redis *fake, unsigned ms, size_t least,
+                               size_t most)
+{
+    size_t before = fake_redis_accepted(fake);
+    struct awaited a = {fake, before + least};
+    uint64_t start = clock_boot_ms();
+    loop_run_for(loop, ms);
+    uint64_t took = clock_boot_ms() - start;
+    assert_in_range(fake_redis_accepted(fake) - before, 0, most * (1 + took / (2 * ms)));
+    loop_run_until(loop, was_accepted, &a, ms);
+}
+
 // --- deadlines
 
 static void a_stopped_redis_is_given_up_in_time(void **state)
@@ -45,13 +70,10 @@ static void a_silent_redis_is_not_connected_to_in_a_rush(void **state)
     static struct redis_owner o;
     fake_redis_silence(fake, "ROLE");
     redis_owner_open_port(&o, *state, fake_redis_port(fake));
-    loop_run_for(*state, 3000);
-    size_t early = fake_redis_accepted(fake);
-    assert_in_range(early, 2, 8);
+    expect_connections(*state, fake, 3000, 2, 8);
     log_capture_start();
-    loop_run_for(*state, 4000);
+    expect_connections(*state, fake, 4000, 2, 5);
     assert_int_equal(log_capture_stop("redis_down"), 0); // the reason is the same
-    assert_in_range(fake_redis_accepted(fake) - early, 2, 5);
     redis_owner_close(&o);
     fake_redis_stop(fake);
 }
@@ -74,8 +96,7 @@ static void a_redis_that_greets_and_fails_is_not_a_flood(void **state)
     o.options.on_link = fail_at_once;
     log_capture_start();
     redis_owner_open(&o);
-    loop_run_for(*state, 3000);
-    assert_in_range(fake_redis_accepted(fake), 4, 10);
+    expect_connections(*state, fake, 3000, 4, 10);
     o.options.on_link = redis_owner_on_link;
     loop_run_for(*state, 100);
     assert_in_range(log_capture_stop("\"event\":\"redis_"), 2, 2); // one up, one down
@@ -83,6 +104,8 @@ static void a_redis_that_greets_and_fails_is_not_a_flood(void **state)
     fake_redis_stop(fake);
 }
 
+// Redis itself may stand still on a busy machine: only then it may be given up, and
+// not before the loop has been awake for as long as that takes.
 static void a_stopped_loop_is_not_a_silent_redis(void **state)
 {
     struct redis_fixture server;
@@ -95,10 +118,13 @@ static void a_stopped_loop_is_not_a_silent_redis(void **state)
         uv_run(*state, UV_RUN_NOWAIT);
         uv_run(*state, UV_RUN_NOWAIT);
         nanosleep(&(struct timespec){.tv_nsec = 700 * 1000 * 1000}, NULL);
-        assert_true(loop_try_count(*state, &o.replies, round, 1000));
+        uint64_t awake = loop_awake_ms();
+        if (loop_try_count(*state, &o.replies, round, 100))
+            continue;
+        assert_true(o.nones == 1 && loop_awake_ms() - awake >= 200);
+        break;
     }
-    assert_int_equal(o.nones, 0);
-    assert_int_equal(o.downs, 0);
+    assert_int_equal(o.downs, o.nones);
     redis_owner_close(&o);
     redis_fixture_stop(&server);
 }
@@ -110,8 +136,9 @@ static void a_slow_reply_may_take_longer_than_silence(void **state)
     redis_owner_open_port(&o, *state, fake_redis_port(fake));
     redis_owner_wait_up(&o, 1);
     fake_redis_reply(fake, "GET", "$14\r\n");
+    fake_redis_silence(fake, "ROLE"); // the beat's answer would come between
     assert_true(redis_owner_send(&o, "GET", "k", NULL));
-    for (size_t i = 0; i < 7; i++) { // less than the beat, whose ROLE would come between
+    for (size_t i = 0; i < 7; i++) {
         loop_run_for(*state, 60);
         fake_redis_push(fake, SLICE_LIT("ab"));
     }
@@ -137,7 +164,7 @@ static void a_trickle_ends_too(void **state)
     assert_true(redis_owner_send(&o, "GET", "k", NULL));
     uint64_t start = clock_boot_ms(), awake = loop_awake_ms();
     while (o.nones == 0 && loop_awake_ms() - awake < 3000) {
-        loop_run_for(*state, 40);
+        loop_run_for(*state, 10);
         fake_redis_push(fake, SLICE_LIT("x"));
     }
     assert_int_equal(o.nones, 1);

@@ -212,9 +212,10 @@ static void when_all_are_silent_it_stays(void **state)
     loop_run_until(w.loop, vouches, NULL, 3000);
     for (size_t i = 0; i < SENTINELS; i++)
         fake_redis_refuse(w.voices[i].fake, true), fake_redis_cut_all(w.voices[i].fake);
-    uint64_t awake = loop_awake_ms();
+    uint64_t awake = loop_awake_ms(), start = clock_boot_ms();
     loop_run_for(w.loop, 20);
-    assert_true(vouches(NULL)); // what was said counts for a while
+    bool still = vouches(NULL);
+    assert_true(still || clock_boot_ms() - start > 300); // what was said counts for a while
     loop_run_until(w.loop, vouches_not, NULL, 3000);
     assert_in_range(loop_awake_ms() - awake, 0, 1500);
     loop_run_for(w.loop, 500);
@@ -252,6 +253,11 @@ static void sentinels_with_and_without_users(void **state)
     assert_int_equal(fake_redis_seen(w.voices[2].fake, "SENTINEL"), 0);
 }
 
+static bool was_asked(void *ctx)
+{
+    return fake_redis_seen(w.voices[0].fake, "SENTINEL") >= *(const size_t *)ctx;
+}
+
 static void nonsense_is_no_voice(void **state)
 {
     static const char *const nonsense[] = {
@@ -277,9 +283,8 @@ static void nonsense_is_no_voice(void **state)
                              nonsense[(at + i) % CM_ARRAY_LEN(nonsense)]);
         if (at == 0)
             follow();
-        size_t seen = fake_redis_seen(w.voices[0].fake, "SENTINEL");
-        while (fake_redis_seen(w.voices[0].fake, "SENTINEL") < seen + 2)
-            loop_run_for(w.loop, 20);
+        size_t wanted = fake_redis_seen(w.voices[0].fake, "SENTINEL") + 2;
+        loop_run_until(w.loop, was_asked, &wanted, 5000);
         assert_false(sentinel_vouches(w.sentinel, w.owner.redis));
     }
     assert_int_equal(fake_redis_accepted(w.masters[0]), 0);
@@ -294,7 +299,8 @@ static void an_unknown_service_is_said_once(void **state)
     name_all(0);
     log_capture_start();
     follow();
-    loop_run_for(w.loop, 1500);
+    log_capture_await(w.loop, "sentinel_without_master", SENTINELS, 3000);
+    loop_run_for(w.loop, 1000);
     assert_int_equal(log_capture_stop("sentinel_without_master"), SENTINELS);
     assert_int_equal(fake_redis_accepted(w.masters[0]), 0);
     name_all(w.ports[0]);
@@ -320,6 +326,7 @@ static void those_not_listed_count_too(void **state)
     log_capture_start();
     follow();
     loop_run_until(w.loop, is_at, &w.ports[0], 3000);
+    log_capture_await(w.loop, "sentinels_too_few", 1, 3000);
     loop_run_for(w.loop, 1000);
     assert_false(sentinel_vouches(w.sentinel, w.owner.redis));
     assert_int_equal(log_capture_stop("sentinels_too_few"), 1);

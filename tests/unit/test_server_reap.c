@@ -37,8 +37,8 @@ static void expect_end(struct fixture *f, size_t reaped)
 // Says a byte now and then, which moves nothing.
 static void trickle(struct fixture *f, struct raw_client *c, const char *text)
 {
-    uint64_t end = clock_boot_ms() + 5000;
-    for (; *text != '\0' && !is_over(f) && clock_boot_ms() < end; text++) {
+    uint64_t end = loop_awake_ms() + 5000;
+    for (; *text != '\0' && !is_over(f) && loop_awake_ms() < end; text++) {
         raw_send(c, slice_make(text, 1));
         loop_run_for(&f->loop, 30);
     }
@@ -120,26 +120,39 @@ static void test_nobody_reads(void **state)
     fixture_close(f);
 }
 
-// Slow, but above the pace: it gets all.
+// Reads the answer with pauses; returns the longest of them. Stops when it is cut off.
+static uint64_t read_slowly(struct fixture *f, struct raw_client *c)
+{
+    static char bytes[160 * 1024];
+    uint64_t longest = 0;
+    ssize_t now = 1;
+    for (size_t got = 0; got < (size_t)FIXTURE_PARTS * FIXTURE_PART && now != 0;) {
+        uint64_t start = clock_boot_ms();
+        loop_run_for(&f->loop, 60);
+        now = recv(c->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+        uint64_t pause = clock_boot_ms() - start;
+        longest = pause > longest ? pause : longest;
+        got += now > 0 ? (size_t)now : 0;
+    }
+    return longest;
+}
+
+// Slow, but above the pace: it gets all. Where the machine stood still the pace was not
+// what the test wanted, and it tries again.
 static void test_a_slow_reader_is_left_alone(void **state)
 {
     (void)state;
-    struct fixture *f = open_fixture(&(struct fixture_limits){.write_ms = 2 * SHORT_MS});
-    struct raw_client c;
-    size_t got = 0;
-    static char bytes[160 * 1024];
-    fixture_connect(f, &c);
-    raw_send_str(&c, get_big);
-    while (got < (size_t)FIXTURE_PARTS * FIXTURE_PART) {
-        loop_run_for(&f->loop, 60);
-        ssize_t now = recv(c.fd, bytes, sizeof(bytes), MSG_DONTWAIT);
-        if (now == 0)
-            fail_msg("cut after %zu bytes", got);
-        got += now > 0 ? (size_t)now : 0;
+    uint64_t longest = UINT64_MAX;
+    for (int i = 0; i < 10 && longest > SHORT_MS; i++) {
+        struct fixture *f = open_fixture(&(struct fixture_limits){.write_ms = 2 * SHORT_MS});
+        struct raw_client c;
+        fixture_connect(f, &c);
+        raw_send_str(&c, get_big);
+        longest = read_slowly(f, &c);
+        assert_true(server_counters(f->server)->reaped == 0 || longest > SHORT_MS);
+        raw_close(&c);
+        fixture_close(f);
     }
-    assert_int_equal(server_counters(f->server)->reaped, 0);
-    raw_close(&c);
-    fixture_close(f);
 }
 
 static void test_http2_idle_whatever_it_pings(void **state)
@@ -149,8 +162,8 @@ static void test_http2_idle_whatever_it_pings(void **state)
     struct raw_client c;
     fixture_connect(f, &c);
     h2_open(&c, -1);
-    uint64_t end = clock_boot_ms() + 5000;
-    while (!is_over(f) && clock_boot_ms() < end) {
+    uint64_t end = loop_awake_ms() + 5000;
+    while (!is_over(f) && loop_awake_ms() < end) {
         h2_send(&c, H2_PING, 0, 0, SLICE_LIT("12345678"));
         loop_run_for(&f->loop, 30);
     }
@@ -190,8 +203,8 @@ static void test_http2_window_stalls(void **state)
     fixture_connect(f, &c);
     h2_open(&c, 0);
     h2_request(&c, 1, "GET", "/big", WHOLE, SLICE_NONE);
-    uint64_t end = clock_boot_ms() + 5000;
-    while (!is_over(f) && clock_boot_ms() < end) {
+    uint64_t end = loop_awake_ms() + 5000;
+    while (!is_over(f) && loop_awake_ms() < end) {
         h2_send_u32(&c, H2_WINDOW_UPDATE, 0, 1, 30);
         for (int i = 0; i < 10; i++)
             h2_send(&c, H2_PING, 0, 0, SLICE_LIT("12345678"));
@@ -216,8 +229,8 @@ static void test_http2_one_stalled_stream(void **state)
     h2_open(&c, 0);
     h2_send_u32(&c, H2_WINDOW_UPDATE, 0, 0, 1 << 30);
     h2_request(&c, 1, "GET", "/hello", WHOLE, SLICE_NONE);
-    uint64_t end = clock_boot_ms() + 3000;
-    for (unsigned stream = 3; !is_over(f) && clock_boot_ms() < end; stream += 2) {
+    uint64_t end = loop_awake_ms() + 3000;
+    for (unsigned stream = 3; !is_over(f) && loop_awake_ms() < end; stream += 2) {
         h2_request(&c, stream, "POST", "/echo", H2_END_HEADERS, SLICE_NONE);
         h2_send(&c, H2_DATA, H2_END_STREAM, stream, slice_make(body, sizeof(body)));
         h2_send_u32(&c, H2_WINDOW_UPDATE, 0, stream, 5000);
