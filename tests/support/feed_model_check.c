@@ -175,6 +175,19 @@ static bool was_denied(const struct worker *w, int key, uint16_t revision)
     return false;
 }
 
+// Is it on its way to another branch, which denies the key there? The branch's later
+// permission has not come, and that of the branch it leaves is another history's.
+static bool is_denied_ahead(const struct worker *w, int key, uint16_t revision)
+{
+    if (feed_state(w->feed) == FEED_LIVE || sim.store.head < 0)
+        return false;
+    for (int n = 0; n < sim.node_count; n++)
+        if (node_of(n)->revision == revision && (node_of(n)->bell_denies & 1 << key) != 0 &&
+            node_is_before(n, sim.store.head) && !node_is_before(n, w->at))
+            return true;
+    return false;
+}
+
 // Is the store's head of the worker's history?
 static bool is_ours(const struct worker *w, int head)
 {
@@ -239,8 +252,9 @@ void check_refused(struct worker *w, int key)
             return; // who may ring the bell may refuse
         sim_require(was_denied(w, key, e->denied), w, "refused: key %d was not denied at %u", key,
                     e->denied);
-        sim_require(truth->standing != KEY_GOOD || truth->revision <= e->denied || blind, w,
-                    "refused: key %d was permitted at %u after it was denied at %u", key,
+        sim_require(truth->standing != KEY_GOOD || truth->revision <= e->denied || blind ||
+                        is_denied_ahead(w, key, e->denied),
+                    w, "refused: key %d was permitted at %u after it was denied at %u", key,
                     truth->revision, e->denied);
         return;
     }

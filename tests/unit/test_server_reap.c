@@ -16,9 +16,13 @@ static const char get_big[] = "GET /big HTTP/1.1\r\nHost: x\r\n\r\n";
 
 static struct fixture fixture;
 
+static uint64_t opened_ms, opened_awake_ms;
+
 static struct fixture *open_fixture(const struct fixture_limits *limits)
 {
     fixture_open_limited(&fixture, limits);
+    opened_ms = clock_boot_ms();
+    opened_awake_ms = loop_awake_ms();
     return &fixture;
 }
 
@@ -28,10 +32,14 @@ static bool is_over(void *ctx)
     return n->accepted > 0 && n->open == 0;
 }
 
+// Where the machine stood still for as long as the limit, libh2o's own timers may have
+// been first, and those ends are not counted.
 static void expect_end(struct fixture *f, size_t reaped)
 {
     loop_run_until(&f->loop, is_over, f, 5000);
-    assert_int_equal(server_counters(f->server)->reaped, reaped);
+    size_t counted = server_counters(f->server)->reaped;
+    uint64_t stood_still = clock_boot_ms() - opened_ms - (loop_awake_ms() - opened_awake_ms);
+    assert_in_range(counted, stood_still < SHORT_MS ? reaped : 0, reaped);
 }
 
 // Says a byte now and then, which moves nothing.
