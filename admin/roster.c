@@ -6,7 +6,9 @@
 //
 // The mirror in the store makes the roster survive a restart of the admin. It is
 // written on hello, on bye, and now and then, so that what is loaded is not much
-// older than what was heard. Removals that could not be stored yet are kept.
+// older than what was heard. Removals that could not be stored yet are kept. What is read
+// of the mirror was written before its answer came: a removal that was sent meanwhile is
+// not in it, so such an answer adds nobody, and the next one does.
 #include "admin/roster.h"
 
 #include <stdlib.h>
@@ -23,6 +25,7 @@ enum {
 struct roster {
     size_t count, room;
     struct roster_worker *workers; // by id
+    uint64_t removals_made;        // counted when noted, and when the mirror is told
     size_t removal_count;
     char (*removals)[ACK_ID_MAX + 1];
 };
@@ -93,6 +96,7 @@ static struct roster_worker *add(struct roster *r, const char *id)
 // ends by its own max_stale_s.
 static void note_removal(struct roster *r, const char *id)
 {
+    r->removals_made++;
     if (r->removal_count == REMOVALS_MAX)
         drop_removal(r, 0);
     memcpy(r->removals[r->removal_count++], id, strlen(id) + 1);
@@ -158,12 +162,18 @@ void roster_on_ack(struct roster *r, const struct ack *ack, uint64_t now_ms)
         w->mirrored_ms = 0;
 }
 
-void roster_load(struct roster *r, const struct ack *ack, uint64_t now_ms, int64_t wall_ms)
+uint64_t roster_removals(const struct roster *r)
+{
+    return r->removals_made;
+}
+
+void roster_load(struct roster *r, const struct ack *ack, uint64_t asked, uint64_t now_ms,
+                 int64_t wall_ms)
 {
     bool found;
     uint64_t age = wall_ms > ack->sent_ms ? (uint64_t)(wall_ms - ack->sent_ms) : 0;
     (void)place_of(r, slice_of(ack->id), &found);
-    if (found || ack->kind == ACK_BYE)
+    if (found || ack->kind == ACK_BYE || asked != r->removals_made)
         return;
     for (size_t i = 0; i < r->removal_count; i++)
         if (strcmp(r->removals[i], ack->id) == 0)
@@ -216,8 +226,10 @@ void roster_flush(struct roster *r, uint64_t now_ms,
                   bool (*write)(void *ctx, struct slice id, struct slice text), void *ctx)
 {
     struct buf text = {.len = 0};
-    while (r->removal_count > 0 && write(ctx, slice_of(r->removals[0]), SLICE_NONE))
+    while (r->removal_count > 0 && write(ctx, slice_of(r->removals[0]), SLICE_NONE)) {
         drop_removal(r, 0);
+        r->removals_made++;
+    }
     for (size_t i = 0; i < r->count; i++) {
         struct roster_worker *w = &r->workers[i];
         if (w->mirrored_ms != 0 && now_ms - w->mirrored_ms < MIRROR_EVERY_MS)

@@ -25,9 +25,15 @@ void roster_destroy(struct roster *r);
 // hello and state add or update, and take off the predecessor that they name and
 // all before it in its slot; bye takes off, also one that only the mirror knows yet.
 void roster_on_ack(struct roster *r, const struct ack *ack, uint64_t now_ms);
+// How often anybody was taken off, here or in the mirror: taken when the mirror is asked
+// for, for roster_load.
+uint64_t roster_removals(const struct roster *r);
 // From the mirror, after a start or a reconnect: adds a worker that is not known
-// here. wall_ms is now; the worker counts as heard when its ack was sent.
-void roster_load(struct roster *r, const struct ack *ack, uint64_t now_ms, int64_t wall_ms);
+// here. wall_ms is now; the worker counts as heard when its ack was sent. Nothing when
+// somebody was taken off since the mirror was asked for (asked: roster_removals of then):
+// it may be the one who is read here.
+void roster_load(struct roster *r, const struct ack *ack, uint64_t asked, uint64_t now_ms,
+                 int64_t wall_ms);
 // False when there is no such worker.
 CM_MUST_CHECK bool roster_forget(struct roster *r, struct slice id);
 // Takes off who has been silent for its max_stale_s: it serves nobody any more.

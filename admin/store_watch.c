@@ -52,6 +52,7 @@ struct store_watch {
     uint64_t listening_since_ms; // 0 = not listening
     struct fetch *fetch;
     bool fleet_asked;
+    uint64_t fleet_removals; // roster_removals of then
     uint64_t next_fleet_ms;
     // A closer look: the log is asked as well.
     bool closer;
@@ -174,7 +175,7 @@ static void load_fleet(struct store_watch *w, uint64_t now_ms)
     for (size_t i = 0; i + 1 < fetch_list_count(w->fetch, w->fleet_slot); i += 2) {
         struct ack ack;
         if (ack_parse(fetch_list_at(w->fetch, w->fleet_slot, i + 1), &ack))
-            roster_load(w->options.roster, &ack, now_ms, wall_ms);
+            roster_load(w->options.roster, &ack, w->fleet_removals, now_ms, wall_ms);
     }
 }
 
@@ -467,6 +468,7 @@ static void read_head(struct store_watch *w)
     if (w->fleet_asked) {
         w->next_fleet_ms = now_ms + FLEET_EVERY_MS;
         w->fleet_slot = fetch_fleet(w->fetch);
+        w->fleet_removals = roster_removals(w->options.roster);
     }
     if (w->closer)
         ask_log(w);

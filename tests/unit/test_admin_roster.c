@@ -130,14 +130,14 @@ static void loading_the_mirror(void **state)
     struct roster *r = roster_create();
     struct ack old = ack_of(ACK_STATE, "a", 3);
     old.sent_ms = 1000000;
-    roster_load(r, &old, 100000, 1050000); // fifty seconds ago
+    roster_load(r, &old, roster_removals(r), 100000, 1050000); // fifty seconds ago
     is(r, "a");
     roster_expire(r, 109999);
     is(r, "a");
     roster_expire(r, 110001);
     is(r, "");
     // What was taken off here does not come back from a mirror that still has it.
-    roster_load(r, &old, 100000, 1050000);
+    roster_load(r, &old, roster_removals(r), 100000, 1050000);
     is(r, "");
     // Nor one whose bye came before the mirror was read; and the mirror is mended.
     struct mirror m = {.away = false};
@@ -145,14 +145,24 @@ static void loading_the_mirror(void **state)
     gone.sent_ms = 1050000;
     flushes(r, &m, 100000, "-a");
     say(r, ACK_BYE, "gone", 0, 100000);
-    roster_load(r, &gone, 100000, 1050000);
+    roster_load(r, &gone, roster_removals(r), 100000, 1050000);
     is(r, "");
     flushes(r, &m, 100000, "-gone");
+    // Nor one whose removal the mirror is told while it is being read.
+    say(r, ACK_STATE, "c", 1, 100000);
+    flushes(r, &m, 100000, "+c");
+    say(r, ACK_BYE, "c", 0, 100000);
+    uint64_t asked = roster_removals(r);
+    struct ack read = ack_of(ACK_STATE, "c", 1);
+    read.sent_ms = 1050000;
+    flushes(r, &m, 100000, "-c");
+    roster_load(r, &read, asked, 100000, 1050000);
+    is(r, "");
     buf_fini(&m.log);
     struct ack known = ack_of(ACK_STATE, "b", 9);
     roster_on_ack(r, &known, 5);
     struct ack stale = ack_of(ACK_STATE, "b", 2);
-    roster_load(r, &stale, 6, 7);
+    roster_load(r, &stale, roster_removals(r), 6, 7);
     assert_int_equal(roster_at(r, 0)->ack.revision, 9);
     roster_destroy(r);
 }
