@@ -12,7 +12,7 @@
 static json_t *lag_of(const struct roster_worker *w, const struct head *head, int64_t wall_ms,
                       bool silent)
 {
-    if (!silent && roster_has_applied(w, head->epoch, head->revision))
+    if (!silent && head->epoch != 0 && roster_has_applied(w, head->epoch, head->revision))
         return json_integer(0);
     if (w->ack.confirmed_ms == 0)
         return json_null();
@@ -29,10 +29,11 @@ static void show_copies(json_t *shown, const struct ack *ack)
     json_object_set_new(shown, "poisoned", json_integer((json_int_t)ack->poisoned));
 }
 
-static json_t *show(const struct roster_worker *w, const struct head *head, uint64_t now_ms,
-                    int64_t wall_ms)
+// hears: somebody listens. What a worker said before that ended tells nothing about now.
+static json_t *show(const struct roster_worker *w, const struct head *head, bool hears,
+                    uint64_t now_ms, int64_t wall_ms)
 {
-    bool silent = roster_is_silent(w, now_ms);
+    bool silent = !hears || roster_is_silent(w, now_ms);
     int64_t heard_wall_ms = wall_ms - (int64_t)(now_ms - w->heard_ms);
     json_t *shown = json_object();
     json_object_set_new(shown, "id", json_string(w->ack.id));
@@ -46,6 +47,25 @@ static json_t *show(const struct roster_worker *w, const struct head *head, uint
     json_object_set_new(shown, "last_seen_at", doc_time(heard_wall_ms / 1000));
     show_copies(shown, &w->ack);
     return shown;
+}
+
+// The newest that there is, or, while Redis is away, that is known.
+static const struct head *head_of(const struct reading *r)
+{
+    return r->away ? &r->request->api->guard->known : &r->head;
+}
+
+static json_t *revision_or_null(const struct head *head, bool away)
+{
+    return away && head->epoch == 0 ? json_null() : json_integer((json_int_t)head->revision);
+}
+
+static void add_store(struct reading *r, const struct record_counts *records)
+{
+    struct buf store = {.len = 0};
+    guard_write_state(r->request->api->guard, r->away, records, &store);
+    response_add_member(&r->response, "store", buf_slice(&store));
+    buf_fini(&store);
 }
 
 static void ask_fleet(struct reading *r)
@@ -62,26 +82,25 @@ static json_t *id_or_null(const struct roster *roster, size_t i)
 static enum reading_verdict answer_fleet(struct reading *r)
 {
     const struct roster *roster = r->request->api->roster;
+    const struct head *head = head_of(r);
+    bool hears = propagation_hears(r->request->api->propagation);
     size_t count = roster_count(roster);
     uint64_t now_ms = clock_boot_ms();
     int64_t wall_ms = clock_wall_ms();
     json_t *list = json_object(), *data = json_array();
     struct record_counts_slots *slots = r->request->state;
     struct record_counts records = record_counts_read(r->fetch, *slots);
-    struct buf store = {.len = 0};
     for (size_t i = 0; i < count; i++)
-        json_array_append_new(data, show(roster_at(roster, i), &r->head, now_ms, wall_ms));
+        json_array_append_new(data, show(roster_at(roster, i), head, hears, now_ms, wall_ms));
     json_object_set_new(list, "object", json_string("list"));
     json_object_set_new(list, "data", data);
     json_object_set_new(list, "has_more", json_false());
     json_object_set_new(list, "first_id", id_or_null(roster, 0));
     json_object_set_new(list, "last_id", count == 0 ? json_null() : id_or_null(roster, count - 1));
-    json_object_set_new(list, "head_revision", json_integer((json_int_t)r->head.revision));
+    json_object_set_new(list, "head_revision", revision_or_null(head, r->away));
     doc_write(&r->response.body, list);
     json_decref(list);
-    guard_write_state(r->request->api->guard, &records, &store);
-    response_add_member(&r->response, "store", buf_slice(&store));
-    buf_fini(&store);
+    add_store(r, &records);
     return READING_DONE;
 }
 
@@ -133,20 +152,28 @@ static void ask_head(struct reading *r)
     (void)r; // every read begins with the head
 }
 
+// Away: who is known has said so, but nobody can say that these are all; and a revision
+// beyond the known ones may be there or not.
 static enum reading_verdict answer_revision(struct reading *r)
 {
     const struct roster *roster = r->request->api->roster;
+    const struct head *head = head_of(r);
     uint64_t *n = r->request->state;
     size_t applied = 0, count = roster_count(roster);
-    if (*n > r->head.revision) {
+    if (r->away && (head->epoch == 0 || *n > head->revision)) {
+        problem_set(&r->problem, PROBLEM_STORE_UNAVAILABLE,
+                    "Redis does not answer; no such revision was known before.");
+        return READING_REFUSED;
+    }
+    if (*n > head->revision) {
         problem_set(&r->problem, PROBLEM_NOT_FOUND, "The head is at revision %llu.",
-                    (unsigned long long)r->head.revision);
+                    (unsigned long long)head->revision);
         return READING_REFUSED;
     }
     json_t *answer = json_object(), *lagging = json_array();
     for (size_t i = 0; i < count; i++) {
         const struct roster_worker *w = roster_at(roster, i);
-        if (roster_has_applied(w, r->head.epoch, *n))
+        if (roster_has_applied(w, head->epoch, *n))
             applied++;
         else
             json_array_append_new(lagging, json_string(w->ack.id));
@@ -154,17 +181,20 @@ static enum reading_verdict answer_revision(struct reading *r)
     json_object_set_new(answer, "revision", json_integer((json_int_t)*n));
     json_object_set_new(answer, "workers", json_integer((json_int_t)count));
     json_object_set_new(answer, "applied", json_integer((json_int_t)applied));
-    json_object_set_new(answer, "complete", json_boolean(count > 0 && applied == count));
+    json_object_set_new(answer, "complete",
+                        json_boolean(!r->away && count > 0 && applied == count));
     json_object_set_new(answer, "lagging", lagging);
-    json_object_set_new(answer, "head_revision", json_integer((json_int_t)r->head.revision));
+    json_object_set_new(answer, "head_revision", json_integer((json_int_t)head->revision));
     doc_write(&r->response.body, answer);
     json_decref(answer);
+    add_store(r, NULL);
     return READING_DONE;
 }
 
 void api_revision_get(struct request *r)
 {
-    static const struct reading_plan plan = {.ask = ask_head, .answer = answer_revision};
+    static const struct reading_plan plan = {
+        .ask = ask_head, .answer = answer_revision, .mirrored = true};
     uint64_t n = 0;
     if (!slice_parse_u64(r->args[0], (UINT64_C(1) << 53) - 1, &n)) {
         response_refuse(r, PROBLEM_NOT_FOUND, "A revision is a number.");

@@ -5,6 +5,8 @@
 // (from its journal, or the first that it meets) is the one that it works with.
 #include "admin/guard.h"
 
+#include "common/base/clock.h"
+
 static const struct {
     const char *name, *text;
 } reasons[] = {
@@ -92,13 +94,27 @@ static void add_places(const struct guard *g, struct buf *out)
     add_place(out, "found", g->found_status == HEAD_OK ? &g->found : NULL);
 }
 
-void guard_write_state(const struct guard *g, const struct record_counts *records, struct buf *out)
+static void add_time(struct buf *out, const char *name, int64_t ms)
 {
-    if (g->reason == GUARD_FINE)
-        buf_append_str(out, "{\"state\":\"good\",\"reason\":null");
+    char text[CLOCK_RFC3339_MAX];
+    clock_format_rfc3339(ms / 1000, "Z", text);
+    if (ms == 0)
+        buf_printf(out, ",\"%s\":null", name);
     else
-        buf_printf(out, "{\"state\":\"suspect\",\"reason\":\"%s\"", reasons[g->reason].name);
+        buf_printf(out, ",\"%s\":\"%s\"", name, text);
+}
+
+void guard_write_state(const struct guard *g, bool away, const struct record_counts *records,
+                       struct buf *out)
+{
+    bool fine = g->reason == GUARD_FINE;
+    buf_printf(out, "{\"state\":\"%s\",\"reason\":", away ? "away" : fine ? "good" : "suspect");
+    if (fine)
+        buf_append_str(out, "null");
+    else
+        buf_printf(out, "\"%s\"", reasons[g->reason].name);
     add_places(g, out);
+    add_time(out, "last_seen_at", g->answered_ms);
     if (records != NULL) {
         buf_append_str(out, ",\"records\":");
         record_counts_write(records, out);
@@ -114,15 +130,20 @@ static void refuse(const struct guard *g, enum guard_reason reason, struct probl
     add_places(g, &problem->members);
 }
 
+bool guard_is_away(const struct guard *g, bool ok)
+{
+    return !ok && !(g->looked && g->reason != GUARD_FINE);
+}
+
 bool guard_read(const struct guard *g, bool ok, enum head_status status, const struct head *head,
                 struct problem *problem)
 {
-    if (!ok && g->looked && g->reason != GUARD_FINE) { // it answers, but not what we ask for
-        refuse(g, g->reason, problem);
+    if (guard_is_away(g, ok)) {
+        problem_set(problem, PROBLEM_STORE_UNAVAILABLE, "Redis does not answer.");
         return false;
     }
-    if (!ok) {
-        problem_set(problem, PROBLEM_STORE_UNAVAILABLE, "Redis does not answer.");
+    if (!ok) { // it answers, but not what we ask for
+        refuse(g, g->reason, problem);
         return false;
     }
     if (status == HEAD_ABSENT && !guard_knows_history(g)) {

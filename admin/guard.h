@@ -26,6 +26,7 @@ struct guard {
     bool policy_good;         // maxmemory-policy is noeviction
     bool looked;              // the store was judged since the connection came up
     enum guard_reason reason; // as of the last look
+    int64_t answered_ms;      // wall clock: when the store last did; 0 = never
     // What it holds, as of the last look (raw, for whoever has to decide about it).
     enum head_status found_status;
     struct head found;
@@ -47,14 +48,19 @@ void guard_look(struct guard *g, enum guard_reason reason, enum head_status stat
 // A write made this head: it is ours.
 void guard_adopt(struct guard *g, const struct head *head);
 
+// Nothing is known but what was known before: the store does not answer (ok is false),
+// and was not found suspect since the connection came up.
+bool guard_is_away(const struct guard *g, bool ok);
 // ok: the store answered. False with *problem set (store_unavailable or
 // store_suspect).
 CM_MUST_CHECK bool guard_read(const struct guard *g, bool ok, enum head_status status,
                               const struct head *head, struct problem *problem);
 CM_MUST_CHECK bool guard_write(const struct guard *g, bool ok, enum head_status status,
                                const struct head *head, struct problem *problem);
-// Appends what is known and what is there: {"state":"good"|"suspect","reason",
-// "known":{"epoch","revision"},"found":{...},"records":{"models","keys"}}, null where
-// there is none, and records also where Redis did not tell (records NULL: not at all).
-// found is the head's alone: a store whose head is gone may have all its records.
-void guard_write_state(const struct guard *g, const struct record_counts *records, struct buf *out);
+// Appends what is known and what is there: {"state":"good"|"suspect"|"away","reason",
+// "known":{"epoch","revision"},"found":{...},"last_seen_at","records":{"models","keys"}},
+// null where there is none, and records also where Redis did not tell (records NULL: not
+// at all). found is the head's alone: a store whose head is gone may have all its records.
+// Away: reason and found are as of last_seen_at.
+void guard_write_state(const struct guard *g, bool away, const struct record_counts *records,
+                       struct buf *out);

@@ -44,7 +44,7 @@ static void send_ready(const struct admin_ops *o, struct call *c)
                yes(ready), yes(o->draining), yes(redis_is_up(o->data)),
                yes(redis_is_up(o->subscription)),
                (unsigned long long)store_watch_revision(o->watch), roster_count(o->roster));
-    guard_write_state(o->api->guard, NULL, &body);
+    guard_write_state(o->api->guard, !o->api->guard->looked, NULL, &body);
     buf_append_str(&body, ",\"journal\":");
     add_journal(o, &body);
     buf_append_char(&body, '}');

@@ -236,6 +236,11 @@ void propagation_end_all(struct propagation *p, uint64_t now_ms)
     review(p, true, now_ms);
 }
 
+bool propagation_hears(const struct propagation *p)
+{
+    return p->up;
+}
+
 size_t propagation_waiting(const struct propagation *p)
 {
     return p->waiting;

@@ -45,4 +45,6 @@ void propagation_on_roster(struct propagation *p, uint64_t now_ms);
 void propagation_on_tick(struct propagation *p, uint64_t now_ms);
 // Every wait ends now, as at its deadline.
 void propagation_end_all(struct propagation *p, uint64_t now_ms);
+// Can workers be heard at all?
+bool propagation_hears(const struct propagation *p);
 size_t propagation_waiting(const struct propagation *p);

@@ -45,8 +45,9 @@ static void on_read(void *ctx, bool ok)
     struct reading *r = &work->reading;
     struct api *api = r->request->api;
     enum head_status status = ok ? fetch_head(r->fetch, &r->head) : HEAD_ABSENT;
-    if (!(ok && work->plan->unguarded) &&
-        !guard_read(api->guard, ok, status, &r->head, &r->problem)) {
+    r->away = guard_is_away(api->guard, ok);
+    bool answers = work->plan->unguarded || (r->away && work->plan->mirrored);
+    if (!answers && !guard_read(api->guard, ok, status, &r->head, &r->problem)) {
         end(work);
         return;
     }

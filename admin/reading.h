@@ -18,6 +18,7 @@ struct reading {
     struct request *request;
     struct fetch *fetch;
     struct head head;
+    bool away; // the store does not answer: head is all zero, no slot has a result
     struct response response;
     struct problem problem;
 };
@@ -25,7 +26,8 @@ struct reading {
 struct reading_plan {
     void (*ask)(struct reading *r);
     enum reading_verdict (*answer)(struct reading *r);
-    bool unguarded; // answers also about a store that is suspect; head may be all zero
+    bool unguarded; // answers also about a store that is suspect or away; head may be all zero
+    bool mirrored;  // answers also about one that is away, from what is known here
 };
 
 // Is the client's the response that is filled now? Then it gets 304.

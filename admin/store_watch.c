@@ -426,6 +426,8 @@ static void on_read(void *ctx, bool ok)
 {
     struct store_watch *w = ctx;
     w->reading = false;
+    if (ok)
+        w->options.guard->answered_ms = clock_wall_ms();
     if (!w->stopping)
         judge_head(w, ok, clock_boot_ms());
 }
@@ -486,7 +488,11 @@ void store_watch_on_data(struct store_watch *w, bool up)
     w->closer = true;
     w->options.guard->looked = false;
     if (up) {
+        // First of all on this connection: what anybody asks from now on is answered
+        // behind it, and finds the store judged.
         check_settings(w);
+        if (!w->reading && !w->creating)
+            read_head(w);
         return;
     }
     w->ready = false;

@@ -360,7 +360,8 @@ test('the fleet: heard, lagging, silent, forgotten', async () => {
   const waited = await stack.must('PUT', `/models/${fresh()}`, {}, { prefer: 'wait=1' });
   assert.equal(waited.propagation.complete, false);
   assert.deepEqual(waited.propagation.lagging, ['w-0-1']);
-  const rev = await stack.must('GET', `/revisions/${waited.revision}`);
+  const { store, ...rev } = await stack.must('GET', `/revisions/${waited.revision}`);
+  assert.equal(store.state, 'good');
   assert.deepEqual(rev, { revision: waited.revision, workers: 1, applied: 0, complete: false, lagging: ['w-0-1'], head_revision: waited.revision });
   // Told at once when the last one has applied it.
   const [started, before] = [Date.now(), await head()];

@@ -56,7 +56,7 @@ test('Redis away: 503 with Retry-After, and back again', { timeout: 240000 }, ()
   await stack.redis.stop();
   await until('not ready', async () => (await ready(stack)) === 503);
   for (const [method, path, body] of [['GET', '/models'], ['GET', `/models/${id}`], ['PUT', `/models/${id}`, { created: 1 }],
-    ['POST', '/keys', { name: 'x' }], ['GET', '/keys'], ['GET', '/fleet'], ['GET', '/audit'], ['GET', '/aliases']]) {
+    ['POST', '/keys', { name: 'x' }], ['GET', '/keys'], ['GET', '/revisions/2'], ['GET', '/audit'], ['GET', '/aliases']]) {
     const answer = await stack.call(method, path, body);
     assert.equal(answer.status, 503, `${method} ${path}`);
     assert.equal(answer.json.code, 'store_unavailable');
@@ -65,6 +65,65 @@ test('Redis away: 503 with Retry-After, and back again', { timeout: 240000 }, ()
   assert.equal((await request(`http://127.0.0.1:${stack.adminOpsPort}`, { path: '/livez' })).status, 200);
   await stack.startRedis();
   assert.equal((await stack.must('PUT', `/models/${id}`, { created: 1 })).revision, 2);
+}));
+
+// The moment when an operator wants to see the fleet: what is known, since when, and
+// nothing that cannot be known now.
+test('Redis away: the fleet is shown as it was last known', { timeout: 240000 }, () => withStack({}, async (stack) => {
+  const epoch = await stack.redisCli('HGET', '{cm}:head', 'epoch');
+  const fleet = () => stack.must('GET', '/fleet');
+  await stack.must('PUT', '/models/a/b', {});
+  const confirmed = Date.now() - 1000;
+  const say = (over) => stack.redisCli('PUBLISH', '{cm}:0:ack', ack({ epoch, revision: 1, confirmed_ms: confirmed, ...over }));
+  await say({});
+  await say({ id: 'x-1-1', slot: 1, revision: 0 });
+  const before = await until('both', async () => {
+    const list = await fleet();
+    return list.data.length === 2 && list;
+  });
+  assert.deepEqual(before.data.map((w) => [w.state, w.lag_ms === 0]), [['live', true], ['live', false]]);
+  assert.equal(before.store.state, 'good');
+  await until('their mirror', async () => (await stack.redisCli('HLEN', '{cm}:fleet')) === '2');
+  const seen = Date.parse(before.store.last_seen_at);
+  assert.ok(seen > Date.now() - 60000);
+  await stack.redis.stop('SIGKILL');
+  const away = await until('the admin to notice', async () => {
+    const list = await fleet();
+    return list.store.state === 'away' && list.data.every((w) => w.state === 'silent') && list;
+  });
+  assert.deepEqual(away.data.map((w) => [w.id, w.revision, w.lag_ms >= 1000]), [['x-0-1', 1, true], ['x-1-1', 0, true]]);
+  assert.deepEqual(away.data.map((w) => w.last_seen_at), before.data.map((w) => w.last_seen_at));
+  assert.deepEqual([away.head_revision, away.store.reason, away.store.known], [1, null, { epoch, revision: 1 }]);
+  assert.equal(away.store.records, null);
+  assert.ok(Date.parse(away.store.last_seen_at) >= seen);
+  const { store, ...revision } = await stack.must('GET', '/revisions/1');
+  assert.deepEqual(revision, { revision: 1, workers: 2, applied: 1, complete: false, lagging: ['x-1-1'], head_revision: 1 });
+  assert.equal(store.state, 'away');
+  // All known ones have it, and it is not complete: who came meanwhile is not known.
+  assert.deepEqual(await stack.must('GET', '/revisions/0').then((r) => [r.applied, r.complete]), [2, false]);
+  // One that starts now knows its history from the journal, and of workers nothing.
+  await stack.admin.stop();
+  stack.startAdmin().catch(() => {}); // waits for ready
+  const alone = await until('the next one', () => fleet());
+  assert.deepEqual([alone.data, alone.head_revision, alone.store.state, alone.store.last_seen_at], [[], 1, 'away', null]);
+  await stack.startRedis();
+  await until('the fleet from its mirror', async () => (await fleet()).data.length === 2);
+  await until('a store that answers', async () => (await fleet()).store.state === 'good');
+}));
+
+// Whoever asks once Redis is back finds it judged: no request sees the moment between.
+test('a write right behind a reconnect finds the store looked at', { timeout: 240000 }, () => withStack({}, async (stack) => {
+  const details = new Set();
+  await stack.must('PUT', '/models/a/b', {});
+  for (let round = 0; round < 5; round++) {
+    await stack.redisCli('CLIENT', 'KILL', 'TYPE', 'normal');
+    await until('a write', async () => {
+      const answer = await stack.call('PUT', '/models/a/b', { created: round });
+      if (answer.status !== 200) details.add(answer.json.detail);
+      return answer.status === 200;
+    });
+  }
+  assert.ok(![...details].some((detail) => /looked at/.test(detail)), [...details].join());
 }));
 
 test('Redis that refuses: nothing is changed', () => withStack({}, async (stack) => {
