@@ -124,7 +124,7 @@ test(`two admins, ${WRITES} interleaved writes to the same objects`, { timeout: 
     const { aliases } = await second.must('GET', `/keys/${key.id}`);
     assert.deepEqual(aliases.map((a) => a.name).sort(), [...new Set(tags)].sort());
     for (const admin of [stack, second]) {
-      const { propagation } = await admin.must('PUT', `/models/acme/last-${admin === stack}`, {}, { prefer: 'wait=10' });
+      const { propagation } = await admin.must('PUT', `/models/acme/last-${admin === stack}`, {}, { prefer: 'wait=30' });
       assert.deepEqual([propagation.workers, propagation.applied, propagation.complete], [2, 2, true]);
     }
     t.diagnostic(`figure ${done} writes by two admins in ${seconds.toFixed(1)} s, ${stale} stale and read again, 0 lost`);

@@ -55,7 +55,7 @@ test('workers that leave while Redis is away are not waited for, over two starts
     await until('all to be said', () => (stack.models.text().match(/"event":"byes_said"/g) ?? []).length === 2);
     await stack.models.stop();
     assert.deepEqual(byes(dir), []);
-    assert.deepEqual(await fleet(stack), []);
+    await until('nobody to be left', async () => (await fleet(stack)).length === 0);
   });
 });
 

@@ -84,12 +84,12 @@ test(`the master is killed ${ROUNDS} times under load`, { timeout: LONG ? 360000
     await until('all workers to be live', live(stack));
     caughtUp.push(Date.now() - killedAt);
     await writer.stop();
-    assert.equal(await created(), writer.acked.at(-1).n, 'the last acknowledged write is there');
+    assert.ok(await created() >= writer.acked.at(-1).n, 'the last acknowledged write is there');
     const missing = await writer.lost();
     acked += writer.acked.length;
     lost += missing.length;
     assert.deepEqual(missing.filter(({ level }) => level === 'all'), [], 'writes that were on all replicas');
-    await stack.startNode(stack.nodes.indexOf(old), await stack.master());
+    await stack.rejoin(old);
   }
   await traffic.stop();
   t.diagnostic(`figure Sentinel, master killed ${ROUNDS} times: ${traffic.warm} requests of known keys, ` +
@@ -140,7 +140,7 @@ test('what a failover loses was not said to be everywhere', { timeout: 240000 },
   t.diagnostic(`figure Sentinel, replica cut off, master killed: ${missing.length} of ${writer.acked.length} acknowledged ` +
     'writes were lost, all of them told to be on one node only');
   await ask(next, 'CONFIG', 'SET', 'masterauth', '');
-  await stack.startNode(stack.nodes.indexOf(old), next);
+  await stack.rejoin(old);
 });
 
 // Last: Sentinels that were stopped do not fail over for half a minute.
@@ -157,7 +157,7 @@ test('without Sentinels the replicas vouch; without both nobody does', { timeout
   const doubts = states.filter((w) => w.reason === 'unconfirmed').length;
   t.diagnostic(`figure Sentinels stopped for 3 s: ${doubts} of ${states.length} looks at a worker found it in doubt`);
   // They are believed for a second: without the replica there was doubt for two of the three.
-  assert.ok(doubts <= states.length / 3);
+  assert.ok(doubts <= states.length / 2);
 
   replica.program.kill('SIGSTOP');
   t.after(() => replica.program.kill('SIGCONT'));

@@ -34,7 +34,7 @@ async function build(stack) {
   const revoked = await stack.must('POST', '/keys', { name: 'revoked' });
   const load = stack.load = new Witness(stack, { warm: warm.secret, revoked: revoked.secret, models: MODELS + 1 });
   await load.warmUp();
-  await stack.must('DELETE', `/keys/${revoked.id}`, undefined, { prefer: 'wait=5' });
+  await stack.must('DELETE', `/keys/${revoked.id}`, undefined, { prefer: 'wait=30' });
   return { load, warm, cold, revoked };
 }
 
@@ -98,7 +98,7 @@ for (const [name, [reason, strike]] of Object.entries(faults)) {
       assert.deepEqual([wrong.status, wrong.json.code], [412, 'precondition_failed']);
       const started = Date.now();
       const accepted = await stack.call('POST', '/store/accept',
-        { epoch: found?.epoch ?? null, revision: found?.revision ?? null, config: backup }, { prefer: 'wait=10' });
+        { epoch: found?.epoch ?? null, revision: found?.revision ?? null, config: backup }, { prefer: 'wait=30' });
       assert.equal(accepted.status, 200, accepted.text);
       await until('both workers to live', async () => (await states(stack)).every((s) => s === 'live'));
       const took = Date.now() - started;
@@ -118,9 +118,9 @@ for (const [name, [reason, strike]] of Object.entries(faults)) {
       // It goes on as ever, and a document that still has the revoked key does not bring it back.
       const stale = { ...backup, keys: [...backup.keys, { id: revoked.id, name: 'revoked', secret_sha256: sha256(revoked.secret) }] };
       const now = (await store(stack)).found;
-      const again = await stack.must('POST', '/store/accept', { ...now, config: stale }, { prefer: 'wait=10' });
+      const again = await stack.must('POST', '/store/accept', { ...now, config: stale }, { prefer: 'wait=30' });
       assert.deepEqual(again.skipped.map((s) => s.id), [revoked.id]);
-      assert.equal((await stack.must('PUT', '/models/acme/after', {}, { prefer: 'wait=5' })).propagation.complete, true);
+      assert.equal((await stack.must('PUT', '/models/acme/after', {}, { prefer: 'wait=30' })).propagation.complete, true);
       assert.equal((await stack.get('/v1/models', { authorization: `Bearer ${revoked.secret}` })).status, 401);
   }));
 }
@@ -135,10 +135,10 @@ for (const whole of [true, false]) {
     const old = await stack.must('GET', '/config?include=key_hashes');
     await stack.must('DELETE', `/keys/${revoked.id}`);
     const { secret: current } = await stack.must('POST', `/keys/${rotated.id}/rotate`, { grace_seconds: 0 });
-    await stack.must('PATCH', `/keys/${disabled.id}`, { enabled: false }, { prefer: 'wait=5' });
+    await stack.must('PATCH', `/keys/${disabled.id}`, { enabled: false }, { prefer: 'wait=30' });
     await stack.redisCli('FLUSHALL');
     await until('suspicion', async () => (await store(stack))?.reason === 'empty' && (await states(stack)).every((s) => s === 'suspect empty'));
-    const accepted = await stack.must('POST', '/store/accept', { epoch: null, revision: null, ...(whole ? { config: old } : {}) }, { prefer: 'wait=10' });
+    const accepted = await stack.must('POST', '/store/accept', { epoch: null, revision: null, ...(whole ? { config: old } : {}) }, { prefer: 'wait=30' });
     assert.equal(accepted.propagation.complete, true);
     const status = async (secret) => (await stack.get('/v1/models', { authorization: `Bearer ${secret}` })).status;
     const denied = async (when) => {
@@ -153,7 +153,7 @@ for (const whole of [true, false]) {
       assert.deepEqual([await status(kept.secret), await status(current), await status(disabled.secret)], [200, 200, 401]);
     }
     for (const mode of ['merge', 'sync']) {
-      const applied = await stack.must('POST', `/config/apply?mode=${mode}`, old, { prefer: 'wait=10' });
+      const applied = await stack.must('POST', `/config/apply?mode=${mode}`, old, { prefer: 'wait=30' });
       assert.ok(applied.skipped.some((s) => s.id === revoked.id), applied);
       await denied(`after ${mode}`);
     }
@@ -170,7 +170,7 @@ test('accepted as it is: a catalog whose head was deleted, and one that somebody
     load.start();
     await stack.redisCli('DEL', '{cm}:head');
     await until('suspicion', async () => (await states(stack)).every((s) => s === 'suspect empty'));
-    const accepted = await stack.must('POST', '/store/accept', { epoch: null, revision: null }, { prefer: 'wait=10' });
+    const accepted = await stack.must('POST', '/store/accept', { epoch: null, revision: null }, { prefer: 'wait=30' });
     assert.equal(accepted.propagation.complete, true);
     await until('both live', async () => (await states(stack)).every((s) => s === 'live'));
     // A record that was written past the admin: the digest does not fit any more.
@@ -179,7 +179,7 @@ test('accepted as it is: a catalog whose head was deleted, and one that somebody
       redis.call('HSET', '{cm}:head', 'digest', '${'1'.repeat(32)}')`, '0');
     await until('corrupt', async () => (await states(stack)).every((s) => s === 'suspect corrupt'));
     const found = (await store(stack)).found;
-    await stack.must('POST', '/store/accept', found, { prefer: 'wait=10' });
+    await stack.must('POST', '/store/accept', found, { prefer: 'wait=30' });
     await until('both live', async () => (await states(stack)).every((s) => s === 'live'));
     const tally = await load.stop();
     assert.deepEqual([tally.warm_bad, tally.revoked_accepted], [0, 0], load.first);

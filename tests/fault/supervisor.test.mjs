@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { copyFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { Stack, bin, freePort, request, sleep, until } from '../integration/support/stack.mjs';
+import { Stack, bin, freePort, inTime, request, sleep, until, within } from '../integration/support/stack.mjs';
 import { makeCertificate } from '../integration/support/tls.mjs';
 import { describe, startLoad } from './support/load.mjs';
 import { idler, reader, sender, silent, streams } from './support/slow.mjs';
@@ -85,17 +85,18 @@ test('a killed worker costs what was in flight on it, and is there again at once
       const victim = (await detail(stack))[i % 2];
       const at = performance.now();
       process.kill(victim.pid, 'SIGKILL');
-      killed.push(at);
       await until('its successor', async () => {
         const now = (await detail(stack))[i % 2];
         return now.ready && now.accepting && now.incarnation === victim.incarnation + 1;
       });
-      times.push(performance.now() - at);
+      const back = performance.now();
+      killed.push({ at, back });
+      times.push(back - at);
     }
     const result = await clients.stop();
-    // One client has one request at a time: what failed had begun before a worker died.
+    // One client has one request at a time: what failed had begun before a worker was replaced.
     for (const failed of result.failed)
-      assert.ok(killed.some((at) => failed.began <= at + 500 && failed.ended >= at), JSON.stringify({ failed, killed }));
+      assert.ok(killed.some(({ at, back }) => failed.began <= back && failed.ended >= at), JSON.stringify({ failed, killed }));
     assert.ok(result.failed.length <= kills * 12, `${result.failed.length}`);
     times.sort((a, b) => a - b);
     t.diagnostic(`figure ${kills} x kill -9: ready again after p50 ${times[kills >> 1].toFixed(0)} ms, max ${times.at(-1).toFixed(0)} ms; ` +
@@ -127,9 +128,8 @@ test('SIGTERM ends in time and with 0 although a worker is stuck', { timeout: 24
 
 // As systemd and timeout(1) do it: every process of the service is signalled, some twice.
 for (const signal of ['SIGTERM', 'SIGINT']) {
-  test(`${signal} to the whole process group is a drain like any other`, { timeout: 240000 }, async (t) => {
-    const delay = 4000;
-    const stack = await start({ CM_DRAIN_DELAY_MS: String(delay) }, MODELS, { modelsOwnGroup: true });
+  test(`${signal} to the whole process group is a drain like any other`, { timeout: 240000 }, (t) => inTime(4000, async (delay) => {
+    const stack = await start({ CM_DRAIN_DELAY_MS: String(delay), CM_DRAIN_TIMEOUT_S: '120' }, MODELS, { modelsOwnGroup: true });
     try {
       const post = 'POST /v1/models HTTP/1.1\r\nHost: x\r\n';
       const senders = Array.from({ length: 12 }, (_, i) => sender(i % 2 ? stack.tlsPort : stack.port, i % 2 === 1, post, 1000));
@@ -143,10 +143,15 @@ for (const signal of ['SIGTERM', 'SIGINT']) {
       const begin = performance.now();
       stack.models.kill(signal);
       process.kill(-stack.models.pid, signal);
-      await until('503', async () => (await request(stack.opsUrl, { path: '/readyz' })).json?.draining, delay);
-      for (let i = 0; i < 10; i++)
-        assert.equal((await stack.get('/v1/models', { authorization: `Bearer ${stack.secret}` })).status, 200);
-      assert.ok(performance.now() - begin < delay, 'too slow a machine to tell');
+      const seen = await within(delay, async () => {
+        await until('503', async () => (await request(stack.opsUrl, { path: '/readyz' })).json?.draining);
+        for (let i = 0; i < 10; i++)
+          assert.equal((await stack.get('/v1/models', { authorization: `Bearer ${stack.secret}` })).status, 200);
+      });
+      if (!seen) {
+        for (const made of senders) made.destroy();
+        return false;
+      }
       await until('the delay', () => events(stack, 'draining').length === 3); // the supervisor's line and each worker's
       assert.ok(performance.now() - begin >= delay);
       for (const made of senders) made.complete();
@@ -157,12 +162,13 @@ for (const signal of ['SIGTERM', 'SIGINT']) {
       assert.deepEqual(stack.models.exit, { code: 0, signal: null });
       const ended = events(stack, 'child_ended');
       assert.deepEqual(ended.map(({ asked, status }) => [asked, status]), Array(3).fill([true, 0]));
-      assert.deepEqual(await fleet(), []); // each has said bye
+      await until('each to have said bye', async () => (await fleet()).length === 0);
       t.diagnostic(`figure ${signal} to the group, CM_DRAIN_DELAY_MS ${delay}: ended after ${(took / 1000).toFixed(2)} s, 12 of 12 requests in flight answered`);
+      return true;
     } finally {
       await stack.stop();
     }
-  });
+  }));
 }
 
 // Nothing but whole right answers, and pieces of right ones where a client was cut.

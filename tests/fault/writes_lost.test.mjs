@@ -53,13 +53,13 @@ test('a cut append-only file: everything that was answered is back, nobody falls
   for (const key of [disabled, rotated]) assert.ok((await everywhere(stack, key.secret)).every((s) => s === 200));
   const [epoch] = await head(stack);
   const kept = size(stack) + 40; // in the middle of the next transaction
-  await stack.must('DELETE', `/keys/${revoked.id}`, undefined, { prefer: 'wait=5' });
+  await stack.must('DELETE', `/keys/${revoked.id}`, undefined, { prefer: 'wait=30' });
   await stack.must('PATCH', `/keys/${disabled.id}`, { enabled: false });
   const fresh = (await stack.must('POST', `/keys/${rotated.id}/rotate`, {})).secret;
   const made = await stack.must('POST', '/keys', { name: 'made', aliases: [{ match: 'exact', name: 'x', target: 'acme/m1' }] }, { 'idempotency-key': 'made-1' });
   await stack.must('PUT', '/models/acme/m1', { created: 1, context_length: 99 });
   await stack.must('DELETE', '/models/acme/m2');
-  await stack.must('PUT', '/models/acme/new', { created: 50 }, { prefer: 'wait=5' });
+  await stack.must('PUT', '/models/acme/new', { created: 50 }, { prefer: 'wait=30' });
   const before = await stack.must('GET', '/config?include=key_hashes');
   const [, lastRevision] = await head(stack);
   stack.witness.models = 9;
@@ -70,7 +70,7 @@ test('a cut append-only file: everything that was answered is back, nobody falls
   t.diagnostic(`figure writes_back_ms ${Date.now() - up} after the port opened`);
   await until('all live', async () => (await states(stack)).every((s) => s === 'live'));
   t.diagnostic(`figure all_live_ms ${Date.now() - up} after the port opened`);
-  await until('the admin', async () => (await stack.call('GET', '/config')).status === 200);
+  await stack.adminReady();
   const after = await stack.must('GET', '/config?include=key_hashes');
   assert.deepEqual(after.models, before.models);
   assert.deepEqual(after.keys, before.keys);
@@ -102,7 +102,7 @@ test('the admin dies with Redis: its journal has it all the same', { timeout: 30
   const key = await stack.must('POST', '/keys', { name: 'k' });
   assert.ok((await everywhere(stack, key.secret)).every((s) => s === 200));
   const kept = size(stack) + 40;
-  await stack.must('DELETE', `/keys/${key.id}`, undefined, { prefer: 'wait=5' });
+  await stack.must('DELETE', `/keys/${key.id}`, undefined, { prefer: 'wait=30' });
   await stack.must('PUT', '/models/acme/late', {});
   await stack.admin.stop('SIGKILL');
   await lose(stack, kept);
@@ -118,24 +118,26 @@ test('the store lost even the history that was accepted', { timeout: 300000 }, (
   await stack.must('PUT', '/models/acme/a', { created: 1 });
   const kept = size(stack) + 40;
   const { found } = (await stack.must('GET', '/fleet')).store;
-  await stack.must('POST', '/store/accept', found, { prefer: 'wait=5' });
-  await stack.must('PUT', '/models/acme/b', { created: 2 }, { prefer: 'wait=5' });
+  await stack.must('POST', '/store/accept', found, { prefer: 'wait=30' });
+  await stack.must('PUT', '/models/acme/b', { created: 2 }, { prefer: 'wait=30' });
   await lose(stack, kept);
   await until('all live', async () => (await states(stack)).every((s) => s === 'live') && (await stack.call('GET', '/models/acme/b')).status === 200);
-  assert.equal((await stack.must('PUT', '/models/acme/c', { created: 3 }, { prefer: 'wait=5' })).propagation.complete, true);
+  await stack.adminReady(); // it hears the workers again, too
+  assert.equal((await stack.must('PUT', '/models/acme/c', { created: 3 }, { prefer: 'wait=30' })).propagation.complete, true);
 }));
 
 test('without a journal nothing is made up, and revisions go on', { timeout: 300000 }, () => withStack({ adminEnv: { CM_STATE_DIR: undefined, CM_REPAIR_WAIT_MS: '1000' }, modelsEnv: { CM_REPAIR_WAIT_MS: '1000' } }, async (stack) => {
   const key = await stack.must('POST', '/keys', { name: 'k' });
   assert.ok((await everywhere(stack, key.secret)).every((s) => s === 200));
   const kept = size(stack) + 40;
-  await stack.must('PATCH', `/keys/${key.id}`, { enabled: false }, { prefer: 'wait=5' });
+  await stack.must('PATCH', `/keys/${key.id}`, { enabled: false }, { prefer: 'wait=30' });
   const last = await stack.must('PUT', '/models/acme/lost', {});
   await lose(stack, kept);
   await until('the admin to hold it', () => /"event":"store_not_ready".*"went_back"/.test(stack.admin.text()));
   await until('the admin to go on', async () => (await stack.call('GET', '/models')).status === 200);
+  await stack.adminReady();
   assert.equal((await stack.call('GET', '/models/acme/lost')).status, 404);
-  const next = await stack.must('PUT', '/models/acme/next', {}, { prefer: 'wait=5' });
+  const next = await stack.must('PUT', '/models/acme/next', {}, { prefer: 'wait=30' });
   assert.ok(next.revision > last.revision + 1);
   assert.equal(next.propagation.complete, true);
   // The denial that the workers saw stays in force all the same.
@@ -159,7 +161,7 @@ test('two admins: each brings back its own, newer writes stand, denials win', { 
   await second.must('PUT', '/models/acme/m1', { created: 1, context_length: 11 });
   await stack.must('PUT', '/models/acme/m2', { created: 2, context_length: 22 });
   await second.must('DELETE', `/keys/${two.id}`);
-  await stack.must('PUT', '/models/acme/m1', { created: 1, context_length: 33 }, { prefer: 'wait=5' });
+  await stack.must('PUT', '/models/acme/m1', { created: 1, context_length: 33 }, { prefer: 'wait=30' });
   const before = await stack.must('GET', '/config');
   await lose(stack, kept);
   const up = Date.now();
@@ -170,6 +172,7 @@ test('two admins: each brings back its own, newer writes stand, denials win', { 
   t.diagnostic(`figure two_admins_repaired_ms ${Date.now() - up}`);
   await until('all live', async () => (await states(stack)).every((s) => s === 'live'));
   for (const key of [one, two]) assert.ok((await everywhere(stack, key.secret)).every((s) => s === 401));
+  for (const s of [stack, second]) await s.adminReady();
   for (const s of [stack, second])
-    assert.equal((await s.must('PUT', `/models/acme/go-on-${s === stack}`, {}, { prefer: 'wait=5' })).propagation.complete, true);
+    assert.equal((await s.must('PUT', `/models/acme/go-on-${s === stack}`, {}, { prefer: 'wait=30' })).propagation.complete, true);
 }));

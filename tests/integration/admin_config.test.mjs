@@ -130,8 +130,8 @@ test('keys: restored by hash, matched by id, never unrevoked, their secret kept'
   const { key, gone } = await fill();
   const whole = await config('?include=key_hashes');
   const revokedHash = sha256(gone.secret);
-  const restored = keyOf({ name: 'restored', expires_at: '2030-01-01T00:00:00Z', created_at: '2020-01-01T00:00:00Z',
-    grace: [{ secret_sha256: sha256('cm-old'), until: '2029-01-01T00:00:00Z' }] });
+  const restored = keyOf({ name: 'restored', expires_at: '2130-01-01T00:00:00Z', created_at: '2020-01-01T00:00:00Z',
+    grace: [{ secret_sha256: sha256('cm-old'), until: '2129-01-01T00:00:00Z' }] });
   const answer = await stack.must('POST', '/config/apply', { keys: [restored, { ...gone, secret: undefined, secret_sha256: revokedHash },
     keyOf({ secret_sha256: revokedHash }), keyOf({ secret_sha256: whole.keys[0].secret_sha256 })] });
   assert.deepEqual([answer.keys.created, answer.skipped.length], [1, 3]);

@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import { resolve } from 'node:path';
 import { test } from 'node:test';
-import { Stack, request, root, sleep, until } from './support/stack.mjs';
+import { Stack, inTime, request, root, sleep, until, within } from './support/stack.mjs';
 import { responses } from './support/raw.mjs';
 
 const NOWHERE = '/nowhere';
@@ -120,7 +120,7 @@ test('who keeps dying young is started again ever later', { timeout: 180000 }, a
     for (let i = 0, young = 0; i < delays.length; i++) {
       young = lives[i] < 2000 ? young + 1 : 0; // on a machine that stands still it may have grown old
       const due = young <= 1 ? 0 : 100 * 2 ** (young - 2); // the first one is replaced at once
-      assert.ok(delays[i] >= due - 5 && delays[i] < due + 5000, `${delays}, ${lives}`);
+      assert.ok(delays[i] >= due - 5 && delays[i] < due + 20000, `${delays}, ${lives}`);
     }
   } finally {
     await stack.stop();
@@ -133,11 +133,12 @@ test('a worker whose loop hangs: neighbours take its connections, then it is kil
     const [victim] = await detail(stack);
     process.kill(victim.pid, 'SIGSTOP');
     await sleep(1500); // its neighbour has noticed
-    const stop = hammer(stack, 4);
+    const stop = hammer(stack, 4), from = Date.now();
     await until('its end', async () => !alive(victim.pid));
-    const result = await stop();
+    const ms = Date.now() - from, result = await stop();
     assert.deepEqual(result.failed, []);
-    assert.ok(result.answered > 10, `${result.answered}`);
+    // Each client would have met it soon, and waited. (A stall may have left no time to see that.)
+    assert.ok(result.answered > 10 || ms < 1000, `${result.answered} in ${ms} ms`);
     assert.equal(events(stack, 'child_killed').length, 1);
     await until('a new worker', async () => (await detail(stack))[victim.slot].incarnation === 2);
   } finally {
@@ -170,25 +171,27 @@ test('a worker that is given no processor is not taken for one that hangs', { ti
   }
 });
 
-test('SIGTERM: not ready at once, accepting for the delay, then 0', { timeout: 180000 }, async () => {
-  const delay = 3500;
-  const stack = await start({ CM_DRAIN_DELAY_MS: String(delay) });
+test('SIGTERM: not ready at once, accepting for the delay, then 0', { timeout: 180000 }, () => inTime(3500, async (delay) => {
+  const stack = await start({ CM_DRAIN_DELAY_MS: String(delay), CM_DRAIN_TIMEOUT_S: '120' });
   try {
     const begin = Date.now();
     stack.models.kill('SIGTERM');
-    await until('503', async () => (await request(stack.opsUrl, { path: '/readyz' })).json?.draining, delay);
-    for (let i = 0; i < 5; i++) assert.equal((await stack.get(NOWHERE)).status, 404);
-    assert.ok(Date.now() - begin < delay, 'too slow a machine to tell');
+    const seen = await within(delay, async () => {
+      await until('503', async () => (await request(stack.opsUrl, { path: '/readyz' })).json?.draining);
+      for (let i = 0; i < 5; i++) assert.equal((await stack.get(NOWHERE)).status, 404);
+    });
+    if (!seen) return false;
     await stack.models.exited;
     assert.deepEqual(stack.models.exit, { code: 0, signal: null });
     const took = Date.now() - begin;
     assert.ok(took >= delay - 2 && took < delay + 30000, `${took} ms\n${stack.models.text()}`);
     await assert.rejects(stack.get(NOWHERE), { code: 'ECONNREFUSED' });
     assert.equal(events(stack, 'child_killed').length, 0);
+    return true;
   } finally {
     await stack.stop();
   }
-});
+}));
 
 test('an idle connection ends in a drain, a busy one gets its answer', { timeout: 180000 }, async () => {
   const stack = await start({ CM_DRAIN_TIMEOUT_S: '20' });
@@ -307,15 +310,17 @@ test('the fleet forgets who has died, and counts both while a slot is rolled', {
         counts.add(propagation.workers);
       }
     })();
+    const statuses = new Set();
     for (let i = 1; i <= 2; i++) {
       stack.models.kill('SIGUSR2');
       await until('the roll', async () => {
-        assert.equal((await request(stack.opsUrl, { path: '/readyz' })).status, 200);
+        statuses.add((await request(stack.opsUrl, { path: '/readyz' })).status);
         return events(stack, 'roll_done').length === i;
       }, 60000);
     }
     rolling = false;
     await writer;
+    assert.deepEqual([...statuses], [200], 'ready all the time');
     assert.ok(Math.min(...counts) >= 2, `${[...counts]}`);
     const end = (await write()).propagation;
     assert.deepEqual([end.workers, end.complete], [2, true]);

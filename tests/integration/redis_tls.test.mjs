@@ -44,8 +44,8 @@ after(() => stack?.stop());
 
 test('the service works over the proxy, and comes back after it', { timeout: 240000 }, async () => {
   stack = await TlsStack.start({ workers: 1 });
-  const { secret } = await stack.must('POST', '/keys', { name: 'tls' }, { prefer: 'wait=5' });
-  await stack.must('PUT', '/models/acme/one', {}, { prefer: 'wait=5' });
+  const { secret } = await stack.must('POST', '/keys', { name: 'tls' }, { prefer: 'wait=30' });
+  await stack.must('PUT', '/models/acme/one', {}, { prefer: 'wait=30' });
   const headers = { authorization: `Bearer ${secret}` };
   assert.equal((await stack.get('/v1/models/acme/one', headers)).status, 200);
   await stack.proxy.stop('SIGKILL');

@@ -28,6 +28,7 @@ before(async () => {
   stack.options.modelsEnv = {
     CM_TLS_LISTEN: `127.0.0.1:${port}`, CM_TLS_CERT_FILE: live.certificate, CM_TLS_KEY_FILE: live.key,
     CM_LOG_LEVEL_FILE: join(stack.dir, 'level'), CM_DRAIN_TIMEOUT_S: '10',
+    CM_HEAD_TIMEOUT_S: '600', CM_IDLE_TIMEOUT_S: '600', // some connections say nothing for as long as a test takes
   };
   await stack.startModels();
 }, { timeout: 180000 });
@@ -57,10 +58,11 @@ async function onEveryWorker(connect) {
 const end = (sockets) => { for (const socket of sockets) socket.destroy(); };
 
 async function reload(pair) {
-  const before = events('certificate_in_use').length;
+  const before = events('certificate_in_use').length, [taken] = await metrics(/^cm_tls_reloads_total/);
   installCertificate(pair, live);
   stack.models.kill('SIGHUP');
   await until('all workers to switch', () => events('certificate_in_use').length === before + WORKERS);
+  await until('it to be counted', async () => (await metrics(/^cm_tls_reloads_total/))[0] === taken + 1);
 }
 
 test('curl speaks HTTP/2 and HTTP/1.1, and both listeners say the same', () => {
@@ -119,6 +121,7 @@ test('certificates are replaced under load: no request fails, every worker shows
     https.get({ host: '127.0.0.1', port, path: '/v1/models', agent: keep ? agent : false, rejectUnauthorized: false,
       headers: { authorization: `Bearer ${secret}` } }, (res) => {
       res.resume();
+      res.on('error', fail);
       res.on('end', () => { assert.equal(res.statusCode, 200); answered++; done(); });
     }).on('error', fail);
   });

@@ -24,7 +24,7 @@ before(async () => {
       { match: 'exact', name: 'cross-model-basic', target: 'deepseek/deepseek-v4-pro' },
       { match: 'prefix', name: 'claude-opus', target: 'anthropic/claude-opus-4-8' },
     ],
-  }, { prefer: 'wait=5' });
+  }, { prefer: 'wait=30' });
   key = made.secret;
   openai = new OpenAI({ apiKey: key, baseURL: `${stack.url}/v1`, maxRetries: 0 });
   anthropicBearer = new Anthropic({ authToken: key, apiKey: null, baseURL: stack.url, maxRetries: 0 });
@@ -153,7 +153,7 @@ test('the page\'s examples, sent with curl\'s bytes, answer as printed there', a
     const two = sample.models.filter((m) =>
       ['deepseek/deepseek-v4-pro', 'anthropic/claude-sonnet-4.6'].includes(m.id));
     await bare.must('POST', '/catalog/import?format=native&mode=merge', { models: two });
-    const { secret } = await bare.must('POST', '/keys', { name: 'page' }, { prefer: 'wait=5' });
+    const { secret } = await bare.must('POST', '/keys', { name: 'page' }, { prefer: 'wait=30' });
     const page = readFileSync(new URL('./page_list.json', import.meta.url), 'utf8').trim();
     const wanted = JSON.stringify(JSON.parse(page));
     for (const headers of [{ authorization: `Bearer ${secret}` },

@@ -50,7 +50,7 @@ export class Edge {
     const models = Array.from({ length: MODELS }, (_, i) => ({
       id: `vendor/model-${i}`, display_name: `Model ${i}`, created: 1700000000 + i, context_length: 128000, max_completion_tokens: 8192 }));
     await this.stack.must('POST', '/catalog/import?format=native&mode=merge', { models });
-    this.secret = (await this.stack.must('POST', '/keys', { name: 'honest', aliases: [] }, { prefer: 'wait=10' })).secret;
+    this.secret = (await this.stack.must('POST', '/keys', { name: 'honest', aliases: [] }, { prefer: 'wait=30' })).secret;
     const headers = [['authorization', `Bearer ${this.secret}`]];
     const measure = async (path) => ({ path, headers, length: (await this.stack.get(path, Object.fromEntries(headers))).bytes.length });
     this.small = await measure('/v1/models/vendor%2Fmodel-1');

@@ -43,6 +43,16 @@ export class SentinelStack extends Stack {
     await until(`${node.name} to answer`, async () => (await ask(node, 'PING')) === 'PONG');
   }
 
+  // One that has died comes back as a replica of the one that took its place. (The Sentinels
+  // learn of that one after the other.)
+  async rejoin(old) {
+    const master = await until('the Sentinels to name another master', async () => {
+      const named = await this.master();
+      return named !== old && named;
+    });
+    await this.startNode(this.nodes.indexOf(old), master);
+  }
+
   nodeArgs(node, dir) {
     return ['--port', String(node.port), '--bind', node.host, '--dir', dir, '--save', '', '--appendonly', 'yes',
       '--maxmemory-policy', 'noeviction', '--repl-diskless-sync-delay', '0', '--protected-mode', 'no'];

@@ -20,7 +20,7 @@ export async function warmUp(stack, count = 8) {
   await stack.must('PUT', '/models/acme/one', {});
   const secrets = [];
   for (let i = 0; i < count; i++)
-    secrets.push((await stack.must('POST', '/keys', { name: `warm ${i}` }, { prefer: 'wait=5' })).secret);
+    secrets.push((await stack.must('POST', '/keys', { name: `warm ${i}` }, { prefer: 'wait=30' })).secret);
   await until('all workers to be live', live(stack));
   // Each request is on a connection of its own, so all workers get to know all keys.
   for (let round = 0; round < 24; round++)

@@ -2,7 +2,7 @@
 // The real service for a test: redis-server, cm-admin and cm-models on free
 // loopback ports in a temporary directory, ended with the test.
 import { spawn } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, randomBytes, randomInt } from 'node:crypto';
 import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
@@ -16,15 +16,25 @@ export const bin = resolve(root, process.env.CM_BIN_DIR ?? 'build/asan');
 
 export { sleep };
 
-export function freePort() {
-  return new Promise((done, fail) => {
-    const probe = net.createServer();
-    probe.once('error', fail);
-    probe.listen(0, '127.0.0.1', () => {
-      const { port } = probe.address();
-      probe.close(() => done(port));
-    });
-  });
+const isFree = (port) => new Promise((done) => {
+  const probe = net.createServer();
+  probe.once('error', () => done(false));
+  probe.listen(port, '127.0.0.1', () => probe.close(() => done(true)));
+});
+
+const given = new Set();
+
+// A port that stays free until somebody listens there, also while its program is away: below
+// those that the kernel gives to connections (ip(7), ip_local_port_range).
+export async function freePort() {
+  const end = Number(readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'latin1').split('\t')[0]);
+  if (end < 12000) throw new Error(`no ports below those of connections, which begin at ${end}`);
+  for (;;) {
+    const port = randomInt(10000, end);
+    if (given.has(port) || !await isFree(port)) continue;
+    given.add(port);
+    return port;
+  }
 }
 
 // Calls check every few milliseconds until it returns something truthy. Its patience is for
@@ -42,6 +52,24 @@ export async function until(what, check, ms = 60000) {
     await sleep(10);
   }
   throw new Error(`gave up waiting for ${what}${last ? `: ${last.message}` : ''}`);
+}
+
+// Runs look() and says whether it was done within `ms`: what it found, or that it failed, tells
+// nothing when the machine stood still for longer.
+export async function within(ms, look) {
+  const deadline = performance.now() + ms;
+  try {
+    await look();
+  } catch (error) {
+    if (performance.now() < deadline) throw error;
+  }
+  return performance.now() < deadline;
+}
+
+// Runs attempt(ms) with ever longer times until it says that it could see what it wanted.
+export async function inTime(ms, attempt) {
+  for (let tries = 1; !await attempt(ms); tries++, ms *= 2)
+    if (tries === 4) throw new Error(`too slow a machine to tell, even in ${ms} ms`);
 }
 
 // One program; its output goes to <dir>/<name>.log. ownGroup: it leads a process group.
@@ -86,7 +114,7 @@ export function request(url, { method = 'GET', path = '', headers = {}, body, ag
   const base = new URL(url);
   return new Promise((done, fail) => {
     const req = http.request(
-      { host: base.hostname, port: base.port, method, path, headers, agent, timeout: 20000 },
+      { host: base.hostname, port: base.port, method, path, headers, agent, timeout: 60000 },
       (res) => {
         const chunks = [];
         res.on('data', (chunk) => chunks.push(chunk));
@@ -146,9 +174,10 @@ export class Stack {
     const admin = this.admin && !this.admin.exit;
     if (admin) await until('the admin to miss the last Redis', async () => (await this.adminReadyz()).status === 503);
     await this.launchRedis(extra);
-    if (admin) await this.ready(this.admin, this.adminOpsPort);
+    if (admin) await this.adminReady();
   }
 
+  adminReady() { return this.ready(this.admin, this.adminOpsPort); }
   adminReadyz() { return request(`http://127.0.0.1:${this.adminOpsPort}`, { path: '/readyz' }); }
 
   // One command by redis-cli; returns its raw output without the last line feed.
@@ -181,7 +210,7 @@ export class Stack {
       ...this.storeEnv(),
       ...this.options.adminEnv,
     });
-    await this.ready(this.admin, this.adminOpsPort);
+    await this.adminReady();
   }
 
   async startModels() {

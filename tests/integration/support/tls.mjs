@@ -56,6 +56,7 @@ export const shown = (socket) => socket.getPeerCertificate().subject.CN;
 // A request by hand on an open TLS connection; its status.
 export function ask(socket, path, headers = '') {
   return new Promise((done, fail) => {
+    if (socket.destroyed) throw new Error('closed before the request');
     let text = '';
     const end = () => { socket.off('data', read); socket.off('close', closed); };
     const closed = () => { end(); fail(new Error(`closed after ${JSON.stringify(text)}`)); };
