@@ -36,6 +36,8 @@ static bool parse_keys(struct slice text, struct bell *b)
 bool bell_parse(struct slice text, struct bell *out)
 {
     struct bell b = {.key_count = 0};
+    if (text.len > 0 && text.ptr[text.len - 1] == ' ') // slice_take drops an empty rest
+        return false;
     if (!head_id_parse(slice_take(&text, ' '), &b.epoch) ||
         !slice_parse_u64(slice_take(&text, ' '), revision_max, &b.revision) ||
         !head_id_parse(slice_take(&text, ' '), &b.change) ||

@@ -92,6 +92,8 @@ static void anything_else_is_no_bell(void **state)
         EPOCH " 42 " CHANGE " " PREVIOUS " K " HEX64 " K",
         EPOCH " 42 " CHANGE " " PREVIOUS " KD " HEX64,
         EPOCH " 42 " CHANGE " " PREVIOUS "\n",
+        EPOCH " 42 " CHANGE " " PREVIOUS " ",
+        EPOCH " 42 " CHANGE " " PREVIOUS " K " HEX64 " ",
     };
     (void)state;
     struct bell b;
