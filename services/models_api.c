@@ -311,6 +311,7 @@ void models_api_refuse(void *ctx, struct call *c, struct reply *r)
     const struct error_subject subject = {SLICE_NONE, call_method(c), call_path(c)};
     enum public_error error = r->status >= 500   ? PUBLIC_INTERNAL
                               : r->status == 413 ? PUBLIC_TOO_LARGE
+                              : r->status == 431 ? PUBLIC_HEAD_TOO_LARGE
                                                  : PUBLIC_BAD_REQUEST;
     fill_error(api, c, r, error, &subject);
 }

@@ -282,7 +282,7 @@ static int take_continuation(struct conn *conn, const h2o_http2_conn_t *h2,
         conn->guard.skipping = (frame->flags & H2O_HTTP2_FRAME_FLAG_END_HEADERS) == 0;
         make_void(frame);
     } else if (h2->_headers_unparsed != NULL &&
-               h2->_headers_unparsed->size + frame->length > GUARD_HEAD_MAX) {
+               h2->_headers_unparsed->size + frame->length > GUARD_BLOCK_MAX) {
         return guard_calm(conn->server);
     }
     return 0;

@@ -15,7 +15,11 @@
 #endif
 
 enum {
+    // Bytes of a request's head as HTTP/1.1 spells it, whatever it came by.
     GUARD_HEAD_MAX = 16 * 1024,
+    // Bytes of an HTTP/2 header block as it came. Who is a little above the former gets an
+    // answer that says so; who is above this, the end.
+    GUARD_BLOCK_MAX = 2 * GUARD_HEAD_MAX,
     GUARD_FIELDS_MAX = 100,
     GUARD_UPLOADS_MAX = 4,
     GUARD_TABLE_MAX = 4096

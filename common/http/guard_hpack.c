@@ -13,7 +13,7 @@
 
 #if CM_HTTP2_GUARD
 
-_Static_assert((int)HPACK_BLOCK_MAX == (int)GUARD_HEAD_MAX,
+_Static_assert((int)HPACK_BLOCK_MAX == (int)GUARD_BLOCK_MAX,
                "a block is measured before it is read");
 
 static __typeof__(h2o_hpack_parse_headers) *real_parse_headers;
@@ -46,6 +46,18 @@ static void refuse(struct conn *conn, h2o_http2_stream_t *stream, int status, si
     *length = SIZE_MAX;
 }
 
+// A head in HPACK may be a fraction of what it says, so it is measured by what it would
+// be in HTTP/1.1: each field "name: value\r\n".
+static size_t spelled_len(const h2o_req_t *req)
+{
+    size_t len = req->input.method.len + strlen(" ") + req->input.path.len +
+                 strlen(" HTTP/1.1\r\nhost: ") + req->input.authority.len + strlen("\r\n\r\n");
+    for (size_t i = 0; i < req->headers.size; i++)
+        len += req->headers.entries[i].name->len + req->headers.entries[i].value.len +
+               strlen(": \r\n");
+    return len;
+}
+
 static bool is_well_formed(const h2o_req_t *req)
 {
     return strict_is_method(req->input.method.base, req->input.method.len) &&
@@ -63,7 +75,7 @@ int h2o_hpack_parse_headers(h2o_req_t *req, h2o_hpack_header_table_t *table, con
     uint8_t plain[HPACK_BLOCK_ROOM]; // libh2o copies what it keeps
     size_t plain_len;
     // The HPACK bomb: an index is one byte, and costs libh2o a hundred.
-    if (len > GUARD_HEAD_MAX ||
+    if (len > GUARD_BLOCK_MAX ||
         hpack_block_read(src, len, GUARD_FIELDS_MAX, plain, &plain_len) > GUARD_FIELDS_MAX)
         return guard_calm(conn->server);
     guard_block_came(&conn->guard);
@@ -71,7 +83,9 @@ int h2o_hpack_parse_headers(h2o_req_t *req, h2o_hpack_header_table_t *table, con
         real_parse_headers(req, table, plain, plain_len, pseudo, content_length, NULL, err_desc);
     if (error != 0 || !is_head)
         return error;
-    if (!is_well_formed(req))
+    if (spelled_len(req) > GUARD_HEAD_MAX)
+        refuse(conn, stream_of(req), 431, content_length);
+    else if (!is_well_formed(req))
         refuse(conn, stream_of(req), 400, content_length);
     else if (*content_length != SIZE_MAX && *content_length > conn->server->options.max_body)
         refuse(conn, stream_of(req), 413, content_length);

@@ -6,7 +6,7 @@
 // (libh2o's own looks at a normalised one, in which %2F is a slash; so nothing is
 // normalised, which is a tenth of what libh2o does for a small request). The filter
 // runs only for responses that libh2o makes itself, because ours end its chain
-// before it: it swaps the plain text of a 400, 413 or 417 for what the owner
+// before it: it swaps the plain text of a 400, 413, 417 or 431 for what the owner
 // says. The logger runs when a request is disposed of, answered or not.
 #include <string.h>
 

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 enum {
-    HPACK_BLOCK_MAX = 16 * 1024,
+    HPACK_BLOCK_MAX = 32 * 1024,
     // Room for the longest block with all its values spelled out.
     HPACK_BLOCK_ROOM = 2 * HPACK_BLOCK_MAX
 };

@@ -32,6 +32,7 @@ static const char *reason_of(int status)
                    {417, "Expectation Failed"},
                    {422, "Unprocessable Content"},
                    {429, "Too Many Requests"},
+                   {431, "Request Header Fields Too Large"},
                    {500, "Internal Server Error"},
                    {503, "Service Unavailable"}};
     for (size_t i = 0; i < CM_ARRAY_LEN(reasons); i++)

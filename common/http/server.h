@@ -36,7 +36,7 @@ struct server_options {
     // Runs for every request that parsed, whatever its path or method; answers
     // now or defers.
     void (*handler)(void *ctx, struct call *c);
-    // libh2o refuses a request by itself (400, 413, 417): fill r, whose status is
+    // libh2o refuses a request by itself (400, 413, 417, 431): fill r, whose status is
     // set, with content-type, other headers and a body in the request's memory.
     // Request ids and content-length are added; the connection ends with it.
     void (*refuse)(void *ctx, struct call *c, struct reply *r);

@@ -4,11 +4,11 @@
 // what request smuggling lives on. So its parser's findings pass through here.
 //
 // Two grades: what may not even be framed as we think (a bare line feed, a folded
-// line, a head beyond its limit) does not parse: libh2o says so in its own words
-// and closes. A head that is well framed but contradicts itself or the standard
-// (two lengths, no Host, a method that is no token) is refused by our own 400; then
-// libh2o is shown no body, and the connection ends with the answer, so nothing
-// after it is ever read as a request.
+// line) does not parse: libh2o says so in its own words and closes. A head that is
+// well framed but contradicts itself or the standard (two lengths, no Host, a method
+// that is no token) is refused by our own 400, one beyond its limit by 431 as soon as
+// it is seen to be; then libh2o is shown no body, and the connection ends with the
+// answer, so nothing after it is ever read as a request.
 #include <string.h>
 #include <strings.h>
 
@@ -159,9 +159,9 @@ static void hide(struct head *h, struct slice name)
     *h->count = kept;
 }
 
-static void refuse(struct conn *conn, struct head *h)
+static void refuse(struct conn *conn, struct head *h, int status)
 {
-    conn->refuse = (struct refusal){.status = 400};
+    conn->refuse = (struct refusal){.status = status};
     hide(h, SLICE_LIT("content-length"));
     hide(h, SLICE_LIT("transfer-encoding"));
 }
@@ -186,23 +186,33 @@ int phr_parse_request(const char *buf, size_t len, const char **method, size_t *
                       struct phr_header *headers, size_t *header_count, size_t last_len)
 {
     struct conn *conn = intake_conn(buf);
+    const size_t fields_max = *header_count;
     int taken = real_parse(buf, len, method, method_len, path, path_len, minor_version, headers,
                            header_count, last_len);
-    if (taken == -2)
-        return len < GUARD_HEAD_MAX ? -2 : unparsable(conn, buf, len);
-    if (taken < 0 || taken > GUARD_HEAD_MAX)
+    if (taken == -2 && len < GUARD_HEAD_MAX)
+        return -2;
+    bool is_long = taken == -2 || taken > GUARD_HEAD_MAX, is_cut = taken == -2;
+    if (is_cut) { // what is here of it says to whom the answer goes
+        *header_count = fields_max;
+        (void)real_parse(buf, len, method, method_len, path, path_len, minor_version, headers,
+                         header_count, 0);
+        taken = *minor_version < 0 ? -1 : (int)len;
+    }
+    if (taken < 0)
         return unparsable(conn, buf, len);
     struct head h = {.method = slice_make(*method, *method_len),
                      .target = slice_make(*path, *path_len),
                      .minor_version = *minor_version,
                      .headers = headers,
                      .count = header_count};
-    if (!is_framed(buf, taken, &h))
+    if (!is_cut && !is_framed(buf, taken, &h))
         return unparsable(conn, buf, len);
     conn->head_done = true;
     conn->refuse.status = 0;
-    if (!makes_sense(&h))
-        refuse(conn, &h);
+    if (is_long)
+        refuse(conn, &h, 431);
+    else if (!makes_sense(&h))
+        refuse(conn, &h, 400);
     // RFC 9110, 10.1.1: HTTP/1.0 does not know the expectation.
     if (*minor_version == 0 || conn->refuse.status != 0)
         hide(&h, SLICE_LIT("expect"));

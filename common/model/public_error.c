@@ -26,6 +26,8 @@ static const struct row rows[] = {
                             "The request could not be understood."},
     [PUBLIC_TOO_LARGE] = {413, "invalid_request_error", "request_too_large", "request_too_large",
                           "The request is too large."},
+    [PUBLIC_HEAD_TOO_LARGE] = {431, "invalid_request_error", "request_header_too_large",
+                               "request_too_large", "The request's head is too large."},
     [PUBLIC_INTERNAL] = {500, "api_error", "internal_error", "api_error", "Internal error."},
 };
 

@@ -15,6 +15,7 @@ enum public_error {
     PUBLIC_METHOD_NOT_ALLOWED,
     PUBLIC_BAD_REQUEST, // for h2o's own refusals
     PUBLIC_TOO_LARGE,
+    PUBLIC_HEAD_TOO_LARGE,
     PUBLIC_INTERNAL
 };
 

@@ -8,7 +8,8 @@ import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { after, before, test } from 'node:test';
 import { root, sleep } from '../integration/support/stack.mjs';
-import { Edge, LONG } from './support/edge.mjs';
+import { LONG } from './support/attacks.mjs';
+import { Edge } from './support/edge.mjs';
 import { Bare } from './support/victim.mjs';
 
 const bin = resolve(root, process.env.CM_BIN_DIR ?? 'build/asan');

@@ -7,7 +7,8 @@ import { once } from 'node:events';
 import http from 'node:http';
 import { after, before, test } from 'node:test';
 import { request, sleep } from '../integration/support/stack.mjs';
-import { Edge, LONG } from './support/edge.mjs';
+import { LONG } from './support/attacks.mjs';
+import { Edge } from './support/edge.mjs';
 
 const COUNT = LONG ? 1000000 : 100000, CONNECTIONS = 400, USED = 200, UNUSED = 200, CACHE_MB = 8, BEYOND_CACHE_MB = 48;
 const PATH = '/v1/models/vendor%2Fmodel-1';

@@ -122,7 +122,57 @@ static void test_what_counts_as_a_field(void **state)
     raw_close(&c);
 }
 
-static void test_a_block_has_16_kib(void **state)
+// As HTTP/1.1 spells it: "GET /hello HTTP/1.1", "host: x", "x-long: ..." and an empty line.
+static void test_a_head_has_16_kib(void **state)
+{
+    (void)state;
+    enum { ROOM = 16 * 1024 - 42 };
+    static char value[ROOM + 2];
+    struct raw_client c;
+    open_h2(&c, -1);
+    for (unsigned more = 0; more < 2; more++) {
+        struct buf block = {0};
+        memset(value, 'v', ROOM + more);
+        h2_put_field(&block, "x-long", value);
+        h2_request(&c, 2 * more + 1, "GET", "/hello", H2_END_STREAM, SLICE_NONE);
+        h2_send(&c, H2_CONTINUATION, H2_END_HEADERS, 2 * more + 1, buf_slice(&block));
+        assert_int_equal(h2_response(&c, 2 * more + 1).status, more > 0 ? 431 : 200);
+        buf_fini(&block);
+    }
+    expect_hello(&c, 5);
+    raw_close(&c);
+}
+
+// What a field of the table says counts each time that it is said.
+static void test_a_head_of_references(void **state)
+{
+    (void)state;
+    static char value[2001];
+    struct raw_client c;
+    struct buf block = {0};
+    open_h2(&c, -1);
+    memset(value, 'v', sizeof(value) - 1);
+    h2_put_field(&block, "x-long", value);
+    block.ptr[0] = 0x40; // and remember it
+    h2_request(&c, 1, "GET", "/hello", WHOLE, buf_slice(&block));
+    assert_int_equal(h2_response(&c, 1).status, 200);
+    buf_clear(&block);
+    put_index(&block, 8, (char)0xBE);
+    h2_request(&c, 3, "POST", "/echo", H2_END_HEADERS, buf_slice(&block));
+    h2_send(&c, H2_DATA, H2_END_STREAM, 3, SLICE_LIT("body"));
+    assert_int_equal(h2_response(&c, 3).status, 200);
+    put_index(&block, 1, (char)0xBE);
+    h2_request(&c, 5, "POST", "/echo", H2_END_HEADERS, buf_slice(&block));
+    h2_send(&c, H2_DATA, H2_END_STREAM, 5, SLICE_LIT("body"));
+    struct h2_response r = h2_response(&c, 5);
+    assert_int_equal(r.status, 431);
+    assert_slice(r.body, "{\"refused\":431,\"path\":\"/echo\"}");
+    expect_hello(&c, 7);
+    buf_fini(&block);
+    raw_close(&c);
+}
+
+static void test_a_block_has_32_kib(void **state)
 {
     (void)state;
     static char many[16000];
@@ -130,7 +180,8 @@ static void test_a_block_has_16_kib(void **state)
     memset(many, 'a', sizeof(many));
     open_h2(&c, -1);
     h2_request(&c, 1, "GET", "/hello", H2_END_STREAM, SLICE_NONE);
-    h2_send(&c, H2_CONTINUATION, 0, 1, slice_make(many, sizeof(many)));
+    for (unsigned i = 0; i < 2; i++)
+        h2_send(&c, H2_CONTINUATION, 0, 1, slice_make(many, sizeof(many)));
     h2_send(&c, H2_CONTINUATION, 0, 1, slice_make(many, 1000));
     expect_calm(&c);
     raw_close(&c);
@@ -364,7 +415,9 @@ int main(void)
         TEST(test_the_assertion_burst),
         TEST(test_a_block_has_a_hundred_fields),
         TEST(test_what_counts_as_a_field),
-        TEST(test_a_block_has_16_kib),
+        TEST(test_a_head_has_16_kib),
+        TEST(test_a_head_of_references),
+        TEST(test_a_block_has_32_kib),
         TEST(test_a_block_in_pieces),
         TEST(test_resets_are_counted),
         TEST(test_resets_that_the_peer_provokes),

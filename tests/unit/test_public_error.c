@@ -62,6 +62,10 @@ static void whole_table(void **state)
         {PUBLIC_TOO_LARGE, 413,
          OPENAI("The request is too large.", "invalid_request_error", "request_too_large"),
          ANTHROPIC("request_too_large", "The request is too large.")},
+        {PUBLIC_HEAD_TOO_LARGE, 431,
+         OPENAI("The request's head is too large.", "invalid_request_error",
+                "request_header_too_large"),
+         ANTHROPIC("request_too_large", "The request's head is too large.")},
         {PUBLIC_INTERNAL, 500, OPENAI("Internal error.", "api_error", "internal_error"),
          ANTHROPIC("api_error", "Internal error.")},
     };

@@ -164,8 +164,8 @@ static void test_limits(void **state)
 {
     (void)state;
     expect_head(16 * 1024, 1, 200);
-    expect_head(16 * 1024 + 1, 1, 400);
-    expect_head(1 << 20, 1, 400); // reaches a client that is still sending
+    expect_head(16 * 1024 + 1, 1, 431);
+    expect_head(1 << 20, 1, 431); // reaches a client that is still sending
     expect_head(0, 100, 200);
     expect_head(0, 101, 400);
     assert_int_equal(fixture.handled, 2);

@@ -11,7 +11,6 @@ import { Stack, freePort, request, root, sleep, until } from '../../integration/
 import { certificate } from './tls_tap.mjs';
 
 const bin = resolve(root, process.env.CM_BIN_DIR ?? 'build/asan');
-export const LONG = process.env.CM_TEST_LONG === '1';
 export const GROWTH_MIB = 64;
 const help = spawnSync(join(bin, 'services/cm-models'), ['--help'], { encoding: 'utf8' }).stdout;
 // Short enough for a test that waits for them.
