@@ -34,11 +34,13 @@ struct server {
     h2o_linklist_t deferreds;    // struct deferred with a live call
     h2o_linklist_t ended_writes; // struct conn, by its write.link
     uv_idle_t later;             // runs while there are any
+    uv_prepare_t turn;           // runs before the loop waits
     uv_timer_t accept_pause;     // runs while out of descriptors
     uv_timer_t drain_timer;
     uv_timer_t reap_timer;
     uint64_t reaped_ms;      // when it last ran
     unsigned answered;       // answers that are not out yet, of all connections
+    unsigned answered_now;   // made since the loop last waited
     uint64_t press_again_ms; // see pressure.c
     uint64_t drain_started_ms;
     bool draining, cut, drained;
@@ -206,6 +208,9 @@ void reap_start(struct server *s);
 uint64_t reap_answer_ms(const struct server *s, size_t length);
 
 // pressure.c
+void pressure_turn_began(struct server *s);
+// Is it to be read in the next turn only?
+bool pressure_defers(const struct conn *conn);
 void pressure_answer_began(struct conn *conn);
 void pressure_answer_ended(struct conn *conn);
 

@@ -10,7 +10,8 @@
 // For HTTP/1 libh2o stops reading while it answers a request, which costs libuv two
 // calls of epoll_ctl when it begins again. Nearly always nothing comes meanwhile. So
 // a stop is only noted, and done when there is something to read after all: libuv asks
-// for a buffer before it reads, gets none, says so and has read nothing.
+// for a buffer before it reads, gets none, says so and has read nothing. In the same
+// way a read is put off to the next turn when too many answers are on their way.
 //
 // hiredis' sockets and everything else that reads by libuv pass untouched.
 #include <h2o.h>
@@ -68,7 +69,7 @@ void intake_forget(const struct conn *conn)
 static void on_alloc(uv_handle_t *handle, size_t size, uv_buf_t *buf)
 {
     struct conn *conn = CM_CONTAINER_OF(handle, struct conn, tcp);
-    if (conn->reading == READING_NOTED)
+    if (conn->reading == READING_NOTED || pressure_defers(conn))
         *buf = uv_buf_init(NULL, 0);
     else
         conn->alloc_cb(handle, size, buf);
@@ -82,6 +83,8 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
         (void)real.read_stop(stream);
         return;
     }
+    if (count == UV_ENOBUFS) // of on_alloc; epoll says again that there is something
+        return;
     if (count < 0)
         conn->reading = READING_NOT; // libuv has stopped by itself
     // "Nothing now", which libuv says after a read that filled its buffer to the

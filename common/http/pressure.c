@@ -5,14 +5,20 @@
 // has taken it, and HTTP/2 lets each connection have a hundred. The reaper ends
 // such connections, but patiently, because slow readers are no enemies; until then
 // a thousand connections that send 3 KB each could hold a gigabyte. So the answers
-// that wait are counted over the whole server. Beyond a bound, whoever has many of
-// them goes: at once the connection that is asking for more, and once a turn the
-// ones that hold most. Clients with a few answers under way never notice.
+// that wait are counted over the whole server.
+//
+// An answer leaves in the turn of the loop after the one that made it. Before the loop
+// waits again, all that wait are such as their clients could have had: beyond a bound
+// the connections that hold most of them go then. Clients with a few never notice.
+// What is made within a turn says nothing of anybody: after the loop stood still for a
+// moment a crowd of honest clients is there at once. Above the bound it is read in
+// portions, a turn each, and waits in the kernel meanwhile.
 #include "common/http/http_private.h"
 
 enum {
     ANSWERS_MAX = 4000, // some 32 MiB
     ANSWERS_FEW = 4,    // of one connection; HTTP/1 never has more than one
+    PORTION = 1000,     // answers that are made in a turn all the same
     REST_MS = 100       // between two looks when the first has found nobody greedy
 };
 
@@ -32,7 +38,7 @@ static unsigned most_answers(const struct server *s)
     return most;
 }
 
-// Once a turn: what was ended holds on until the loop comes to it.
+// What was ended holds on until the loop comes to it.
 static void end_greediest(struct server *s)
 {
     uint64_t now = uv_now(s->loop);
@@ -45,15 +51,25 @@ static void end_greediest(struct server *s)
             end(conn_at(at));
 }
 
+void pressure_turn_began(struct server *s)
+{
+    s->answered_now = 0;
+    if (s->answered > ANSWERS_MAX)
+        end_greediest(s);
+}
+
+// One that was ended is read, so that libh2o sees its end.
+bool pressure_defers(const struct conn *conn)
+{
+    const struct server *s = conn->server;
+    return s->answered >= ANSWERS_MAX && s->answered_now >= PORTION && !conn->doomed;
+}
+
 void pressure_answer_began(struct conn *conn)
 {
-    struct server *s = conn->server;
     conn->answered_count++;
-    if (++s->answered <= ANSWERS_MAX)
-        return;
-    if (conn->answered_count > ANSWERS_FEW && !conn->doomed)
-        end(conn);
-    end_greediest(s);
+    conn->server->answered++;
+    conn->server->answered_now++;
 }
 
 void pressure_answer_ended(struct conn *conn)

@@ -90,6 +90,11 @@ static void seed_ids(struct server *s)
     util_random(&s->id_next, sizeof(s->id_next));
 }
 
+static void on_turn(uv_prepare_t *turn)
+{
+    pressure_turn_began(CM_CONTAINER_OF(turn, struct server, turn));
+}
+
 struct server *server_create(uv_loop_t *loop, const struct server_options *options)
 {
     struct server *s = xcalloc(1, sizeof(*s));
@@ -107,6 +112,9 @@ struct server *server_create(uv_loop_t *loop, const struct server_options *optio
     h2o_linklist_init_anchor(&s->deferreds);
     h2o_linklist_init_anchor(&s->ended_writes);
     uv_idle_init(loop, &s->later);
+    uv_prepare_init(loop, &s->turn);
+    uv_prepare_start(&s->turn, on_turn);
+    uv_unref((uv_handle_t *)&s->turn);
     uv_timer_init(loop, &s->accept_pause);
     uv_timer_init(loop, &s->drain_timer);
     uv_timer_init(loop, &s->reap_timer);
@@ -122,6 +130,7 @@ void server_destroy(struct server *s)
     uv_close((uv_handle_t *)&s->accept_pause, NULL);
     uv_close((uv_handle_t *)&s->drain_timer, NULL);
     uv_close((uv_handle_t *)&s->later, NULL);
+    uv_close((uv_handle_t *)&s->turn, NULL);
     uv_close((uv_handle_t *)&s->reap_timer, NULL);
     // Turns the loop once, which finishes all closes.
     h2o_context_dispose(&s->context);

@@ -132,6 +132,7 @@ test('h2load and nghttp', (t) => {
     t.diagnostic(`figure h2load ${args.join(' ').replace(/http:\S+?\d(?=\/)/, '')}: ${/finished in.*/.exec(run.stdout)[0]}`);
   };
   load(`${url}/v1/models/fast`);
+  load('-n', '20000', '-c', '100', '-m', '100', `${url}/v1/models/fast`); // more at once than may wait
   load('-w', '10', '-W', '12', `${url}/v1/models/fast`);
   load('-n', '300', '-w', '14', `${url}/v1/models`);
   load('-n', '300', '-w', '30', '-W', '30', `${url}/v1/models`);

@@ -408,6 +408,34 @@ static void test_drain_with_an_open_block(void **state)
     raw_close(&c);
 }
 
+// More than may wait, all made before any could leave: nobody is to blame for that.
+static void test_a_crowd_that_comes_at_once(void **state)
+{
+    (void)state;
+    enum { CROWD = 90, EACH = 100 };
+    struct raw_client *crowd = xcalloc(CROWD, sizeof(*crowd));
+    for (unsigned i = 0; i < CROWD; i++) {
+        open_h2(&crowd[i], -1);
+        loop_run_for(&fixture.loop, 1); // accepts it
+    }
+    for (unsigned i = 0; i < CROWD; i++) {
+        raw_hold(&crowd[i]);
+        for (unsigned j = 0; j < EACH; j++)
+            h2_request(&crowd[i], 2 * j + 1, "GET", "/hello", WHOLE, SLICE_NONE);
+        raw_release(&crowd[i]);
+    }
+    for (unsigned i = 0; i < CROWD; i++) {
+        for (unsigned ended = 0; ended < EACH;) {
+            struct h2_frame f = h2_read(&crowd[i]);
+            ended += f.type == H2_DATA && (f.flags & H2_END_STREAM) != 0;
+        }
+        raw_close(&crowd[i]);
+    }
+    assert_int_equal(fixture.handled, CROWD * EACH);
+    assert_int_equal(server_counters(fixture.server)->reaped, 0);
+    free(crowd);
+}
+
 int main(void)
 {
 #define TEST(name_) cmocka_unit_test_setup_teardown(name_, setup, teardown)
@@ -430,6 +458,7 @@ int main(void)
         TEST(test_the_peers_table_size),
         TEST(test_no_window_for_no_body),
         TEST(test_drain_with_an_open_block),
+        TEST(test_a_crowd_that_comes_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
