@@ -36,6 +36,7 @@ static const struct {
     [PROBLEM_IDEMPOTENCY_KEY_REUSED] = {422, 0, "idempotency_key_reused",
                                         "The Idempotency-Key belongs to another request"},
     [PROBLEM_TOO_MANY_ATTEMPTS] = {429, 60, "too_many_attempts", "Too many wrong tokens"},
+    [PROBLEM_HEAD_TOO_LARGE] = {431, 0, "head_too_large", "The request's head is too large"},
     [PROBLEM_INTERNAL] = {500, 0, "internal_error", "Internal error"},
     [PROBLEM_STORE_UNAVAILABLE] = {503, 1, "store_unavailable", "The store is not available"},
     [PROBLEM_STORE_SUSPECT] = {503, 5, "store_suspect", "The store does not hold our data"},

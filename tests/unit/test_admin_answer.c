@@ -58,6 +58,8 @@ static void the_table_is_whole(void **state)
     }
     assert_int_equal(problem_of_status(400), PROBLEM_BAD_REQUEST);
     assert_int_equal(problem_of_status(413), PROBLEM_BODY_TOO_LARGE);
+    assert_int_equal(problem_of_status(431), PROBLEM_HEAD_TOO_LARGE);
+    assert_int_equal(problem_status(PROBLEM_HEAD_TOO_LARGE), 431);
     assert_int_equal(problem_of_status(417), PROBLEM_EXPECTATION_FAILED);
     assert_int_equal(problem_of_status(499), PROBLEM_BAD_REQUEST);
 }
