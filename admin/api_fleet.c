@@ -170,6 +170,7 @@ static enum reading_verdict answer_revision(struct reading *r)
                     (unsigned long long)head->revision);
         return READING_REFUSED;
     }
+    bool hears = propagation_hears(r->request->api->propagation);
     json_t *answer = json_object(), *lagging = json_array();
     for (size_t i = 0; i < count; i++) {
         const struct roster_worker *w = roster_at(roster, i);
@@ -182,7 +183,7 @@ static enum reading_verdict answer_revision(struct reading *r)
     json_object_set_new(answer, "workers", json_integer((json_int_t)count));
     json_object_set_new(answer, "applied", json_integer((json_int_t)applied));
     json_object_set_new(answer, "complete",
-                        json_boolean(!r->away && count > 0 && applied == count));
+                        json_boolean(!r->away && hears && count > 0 && applied == count));
     json_object_set_new(answer, "lagging", lagging);
     json_object_set_new(answer, "head_revision", json_integer((json_int_t)head->revision));
     doc_write(&r->response.body, answer);

@@ -85,6 +85,7 @@ enum route_status route_find(const struct route *table, size_t count, struct sli
         if (method_fits(table[i].method, method)) {
             match.route = &table[i];
             *out = match;
+            buf_clear(allow);
             return ROUTE_FOUND;
         }
         add_allowed(allow, table[i].method);

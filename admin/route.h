@@ -38,7 +38,7 @@ struct route_match {
 enum route_status { ROUTE_FOUND, ROUTE_NO_PATH, ROUTE_NO_METHOD };
 
 // HEAD finds GET's route. With ROUTE_NO_METHOD allow gets the value of the Allow
-// header; otherwise *out and allow are set only when found, or not at all.
+// header, else it is empty; *out is set only when found.
 CM_MUST_CHECK enum route_status route_find(const struct route *table, size_t count,
                                            struct slice method, struct slice path,
                                            struct route_match *out, struct buf *allow);
