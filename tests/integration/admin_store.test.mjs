@@ -110,6 +110,17 @@ test('Redis away: the fleet is shown as it was last known', { timeout: 240000 },
 }));
 
 // Whoever asks once Redis is back finds it judged: no request sees the moment between.
+test('an admin that hears nobody calls no revision complete', { timeout: 240000 }, () => withStack({}, async (stack) => {
+  const epoch = await stack.redisCli('HGET', '{cm}:head', 'epoch');
+  await stack.must('PUT', '/models/a/b', {});
+  await stack.redisCli('PUBLISH', '{cm}:0:ack', ack({ epoch, revision: 1 }));
+  await until('the worker', async () => (await stack.must('GET', '/revisions/1')).complete);
+  await stack.redisCli('ACL', 'SETUSER', 'default', 'resetchannels'); // its link for data stays
+  await until('it to be deaf', async () => (await stack.adminReadyz()).json.subscription === false);
+  const { workers, applied, complete } = await stack.must('GET', '/revisions/1');
+  assert.deepEqual([workers, applied, complete], [1, 1, false]);
+}));
+
 test('a write right behind a reconnect finds the store looked at', { timeout: 240000 }, () => withStack({}, async (stack) => {
   const details = new Set();
   await stack.must('PUT', '/models/a/b', {});

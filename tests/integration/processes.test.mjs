@@ -120,7 +120,7 @@ test('who keeps dying young is started again ever later', { timeout: 180000 }, a
     for (let i = 0, young = 0; i < delays.length; i++) {
       young = lives[i] < 2000 ? young + 1 : 0; // on a machine that stands still it may have grown old
       const due = young <= 1 ? 0 : 100 * 2 ** (young - 2); // the first one is replaced at once
-      assert.ok(delays[i] >= due - 5 && delays[i] < due + 20000, `${delays}, ${lives}`);
+      assert.ok(delays[i] >= due - 5 && delays[i] < due + 5000, `${delays}, ${lives}`);
     }
   } finally {
     await stack.stop();
@@ -133,12 +133,11 @@ test('a worker whose loop hangs: neighbours take its connections, then it is kil
     const [victim] = await detail(stack);
     process.kill(victim.pid, 'SIGSTOP');
     await sleep(1500); // its neighbour has noticed
-    const stop = hammer(stack, 4), from = Date.now();
+    const stop = hammer(stack, 4);
     await until('its end', async () => !alive(victim.pid));
-    const ms = Date.now() - from, result = await stop();
+    const result = await stop();
     assert.deepEqual(result.failed, []);
-    // Each client would have met it soon, and waited. (A stall may have left no time to see that.)
-    assert.ok(result.answered > 10 || ms < 1000, `${result.answered} in ${ms} ms`);
+    assert.ok(result.answered > 10, `${result.answered}`);
     assert.equal(events(stack, 'child_killed').length, 1);
     await until('a new worker', async () => (await detail(stack))[victim.slot].incarnation === 2);
   } finally {

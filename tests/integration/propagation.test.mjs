@@ -112,7 +112,7 @@ test('without wait, a revoked key is refused everywhere in milliseconds', { time
     + ` p99 ${quantile(delays, 0.99).toFixed(2)} max ${delays.at(-1).toFixed(2)} over ${delays.length}`);
   // Who did not hear it learns it by the next poll, half of 250 ms later as a rule. A stall
   // makes some late, so the median is asked.
-  assert.ok(quantile(delays, 0.5) < 100, `p50 ${quantile(delays, 0.5)} ms`);
+  assert.ok(quantile(delays, 0.5) < 60, `p50 ${quantile(delays, 0.5)} ms`);
 });
 
 test('a stopped worker makes complete false and is named', { timeout: 200000 }, async () => {
@@ -205,8 +205,8 @@ test('with every announcement lost, a change shows within 1.1 polls', { timeout:
     figure(`announcements lost (${proxy.dropped}): change to last stale read, ms: p50 ${quantile(delays, 0.5)}`
       + ` max ${delays.at(-1)} with CM_POLL_MS=${poll}`);
     assert.ok(proxy.dropped > 0, 'nothing was lost: the test proves nothing');
-    // 1.1 polls are the most on a machine that does not stall, half a poll is the rule: asked of half of them.
-    assert.ok(quantile(delays, 0.5) <= poll * 1.2, `p50 ${quantile(delays, 0.5)} ms`);
+    // 1.1 polls are the most on a machine that does not stall: asked of three quarters.
+    assert.ok(quantile(delays, 0.75) <= poll * 1.2, `p75 ${quantile(delays, 0.75)} ms`);
   } finally {
     await muted.stop();
     await proxy.stop();

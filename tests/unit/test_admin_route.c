@@ -28,6 +28,7 @@ static void finds(const char *method, const char *path, int row, const char *arg
         route_find(table, CM_ARRAY_LEN(table), slice_of(method), slice_of(path), &match, &allow),
         ROUTE_FOUND);
     assert_ptr_equal(match.route, &table[row]);
+    assert_int_equal(allow.len, 0);
     for (size_t i = 0; i < match.arg_count; i++) {
         buf_append_str(&got, i > 0 ? " " : "");
         buf_append_slice(&got, match.args[i]);
